@@ -1,7 +1,7 @@
-/* alloc_fail.h - refuses the n-th allocation of the code under test.
+/* alloc_fail.h - refuses the n-th allocation of the code under test, and measures how much memory it takes.
  *
  * Works by the linker: malloc, calloc, realloc, reallocarray, aligned_alloc, posix_memalign, strdup
- * and strndup of everything linked statically pass through alloc_fail.c. Calls made inside shared
+ * and strndup of everything linked statically pass through alloc_fail.c, and so does free. Calls made inside shared
  * libraries do not. Only allocations of the calling thread are counted and refused.
  */
 #ifndef TESTS_UNIT_ALLOC_FAIL_H
@@ -34,5 +34,10 @@ void alloc_fail_arm(size_t skip);
 
 /* Refuses nothing any more. True if an allocation was refused since alloc_fail_arm. */
 bool alloc_fail_disarm(void);
+
+/* Between these two, the most bytes that this thread had at a time of what it has allocated since. What it frees of
+ * before counts as less. Each allocation may be some bytes larger than was asked for. */
+void alloc_most_begin(void);
+size_t alloc_most_end(void);
 
 #endif

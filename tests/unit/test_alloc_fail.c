@@ -107,6 +107,26 @@ static void an_endless_attempt_is_found(void **state)
 	assert_int_equal(refused, ALLOC_FAIL_RUNS_MAX);
 }
 
+static void the_most_at_a_time_is_measured(void **state)
+{
+	(void)state;
+	void *before = malloc(1000);
+	alloc_most_begin();
+	char *first = malloc(1000);
+	seen = first;
+	first = realloc(first, 3000);
+	seen = first;
+	free(first);
+	free(before);
+	void *second = calloc(10, 100);
+	seen = second;
+	const size_t most = alloc_most_end();
+	free(second);
+	assert_in_range(most, 3000, 3000 + 100);
+	alloc_most_begin();
+	assert_int_equal(alloc_most_end(), 0);
+}
+
 static void every_allocator_is_refused(void **state)
 {
 	(void)state;
@@ -180,6 +200,7 @@ int main(void)
 		cmocka_unit_test(success_without_memory_is_found),
 		cmocka_unit_test(failure_with_memory_is_found),
 		cmocka_unit_test(an_endless_attempt_is_found),
+		cmocka_unit_test(the_most_at_a_time_is_measured),
 		cmocka_unit_test(every_allocator_is_refused),
 		cmocka_unit_test(a_refused_realloc_keeps_the_old),
 		cmocka_unit_test(other_threads_are_left_alone),

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/retrieval/building/balls_nearest.h"
 #include "daemon/retrieval/building/balls_train.h"
 #include "daemon/retrieval/layers/adapter_kernels.h"
 
@@ -18,6 +19,12 @@ static uint32_t groups_of(const struct balls_axes *axes)
 		groups++;
 	}
 	return groups;
+}
+
+/* How many rows are gathered at a time, for the groups that they are near to; one, since malloc(0) may be NULL. */
+static size_t grouped_rows(const struct balls_axes *axes)
+{
+	return groups_of(axes) > 1 ? BALLS_ASSIGN_ROWS : 1;
 }
 
 /* Counts the axes of each group and lists them group by group. */
@@ -90,7 +97,7 @@ enum status balls_assigner_init(struct balls_assigner *assigner, const struct ba
 	assert(axes->k > 0 && axes->dim > 0 && axes->near_count <= BALLS_NEARBY_MAX);
 	const size_t groups = groups_of(axes);
 	const size_t dim = axes->dim;
-	const size_t rows = BALLS_ASSIGN_ROWS;
+	const size_t rows = grouped_rows(axes);
 	*assigner = (struct balls_assigner){
 		.dim = axes->dim,
 		.near_count = axes->near_count,
@@ -99,13 +106,13 @@ enum status balls_assigner_init(struct balls_assigner *assigner, const struct ba
 		.firsts = calloc(groups + 1, sizeof(uint32_t)),
 		.order = malloc(axes->k * sizeof(uint32_t)),
 		.group_axes = malloc(groups * dim * sizeof(float)),
+		.places = malloc(BALLS_ASSIGN_ROWS * sizeof(uint32_t)),
 		.products = malloc(rows * groups * sizeof(float)),
 		.nearby = malloc(rows * (axes->near_count + 1) * sizeof(uint32_t)),
 		.members = malloc(rows * sizeof(uint32_t)),
 		.rows = malloc(rows * dim * sizeof(float)),
 		.best = malloc(rows * sizeof(float)),
 		.place = malloc(rows * sizeof(uint32_t)),
-		.places = malloc(rows * sizeof(uint32_t)),
 	};
 	if (assigner->panels == NULL || assigner->firsts == NULL || assigner->order == NULL ||
 		assigner->group_axes == NULL || assigner->products == NULL ||
@@ -114,6 +121,22 @@ enum status balls_assigner_init(struct balls_assigner *assigner, const struct ba
 		return STATUS_NO_MEMORY;
 	}
 	return group(assigner, axes->values, axes->k, stop);
+}
+
+uint64_t balls_assigner_bytes(const struct balls_axes *axes)
+{
+	const uint64_t k = axes->k;
+	const uint64_t groups = groups_of(axes);
+	const uint64_t row_bytes = (uint64_t)axes->dim * sizeof(float);
+	const uint64_t each = sizeof(struct balls_panels) + sizeof(uint32_t) + row_bytes;
+	const uint64_t a_row = (groups + axes->near_count + 4) * sizeof(float) + row_bytes;
+	/* Of each group, a panel that is not full, and one that stands behind. */
+	const uint64_t panels = (k + groups * 2 * BALLS_PANEL) * row_bytes;
+	/* The copy of the axes, their groups, and, while groups are found, how near axes are to them and some counts;
+	 * whatever else that takes is less than the panels, which come later. */
+	const uint64_t making = k * (row_bytes + 2 * sizeof(float)) + groups * 4 * sizeof(uint32_t);
+	return (groups + 1) * each + k * sizeof(uint32_t) + BALLS_ASSIGN_ROWS * sizeof(uint32_t) +
+	       grouped_rows(axes) * a_row + panels + making;
 }
 
 void balls_assigner_fini(struct balls_assigner *assigner)

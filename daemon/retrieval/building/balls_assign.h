@@ -22,11 +22,11 @@ struct balls_assigner {
 	uint32_t *firsts;            /* owned, [groups + 1]: places of a group in `order` */
 	uint32_t *order;             /* owned, [k]: axes by group */
 	float *group_axes;           /* owned, [groups, dim] */
-	/* Owned: columns of up to BALLS_ASSIGN_ROWS rows. */
+	uint32_t *places;            /* owned, [rows]: of the best axis so far in `order` */
+	/* Owned: columns of up to BALLS_ASSIGN_ROWS rows; without groups they have none. */
 	float *products;  /* [rows, groups] */
 	uint32_t *nearby; /* [rows, near_count]: the nearest groups */
-	uint32_t *places; /* [rows]: of the best axis so far in `order` */
-	/* Owned: the same of the rows that one group is compared with. */
+	/* The same of the rows that one group is compared with. */
 	uint32_t *members; /* their numbers */
 	float *rows;
 	float *best;
@@ -47,6 +47,8 @@ struct balls_axes {
 enum status balls_assigner_init(struct balls_assigner *assigner, const struct balls_axes *axes,
 	const _Atomic bool *stop);
 void balls_assigner_fini(struct balls_assigner *assigner); /* zeroed is fine */
+/* It takes no more bytes at a time, with what making it takes. */
+uint64_t balls_assigner_bytes(const struct balls_axes *axes);
 
 /* For each of up to BALLS_ASSIGN_ROWS rows: the axis with which its product is largest, and that
  * product. A row whose products are not numbers gets the first axis that is listed. */

@@ -6,7 +6,7 @@
  * that is nearest to its direction. The same rows, options and seed give the same bytes on every
  * machine.
  *
- * Memory: 16 bytes for each row, the axes twice, and at most `memory_bytes` for the sample.
+ * Memory: balls_build_bytes on the axes of another image; else at most `memory_bytes` for the sample, too.
  * Threads: one thread at a time uses a plan; `read` is called on that thread.
  */
 #ifndef DAEMON_RETRIEVAL_BUILDING_BALLS_BUILD_H
@@ -44,6 +44,10 @@ struct balls_options {
 };
 
 struct balls_plan;
+
+/* To build an image of so many rows on the axes of another one, with given recalls, takes no more bytes at a time beside
+ * the image. */
+uint64_t balls_build_bytes(const struct balls *previous, uint32_t rows);
 
 /* Does all the work but writing the image. Borrows source and options until balls_plan_close.
  * Errors: NO_MEMORY; BUSY  stopped. */

@@ -124,17 +124,27 @@ static enum status assign(struct balls_plan *plan, struct assignment *all)
 	return STATUS_OK;
 }
 
+static uint32_t rows_at_once(uint32_t dim)
+{
+	const uint32_t rows = CHUNK_VALUES / dim;
+	return rows < CHUNK_ROWS_MAX ? rows : CHUNK_ROWS_MAX;
+}
+
+static struct balls_axes axes_of(const float *values, uint32_t balls, uint32_t dim)
+{
+	return (struct balls_axes){.values = values,
+		.k = balls,
+		.dim = dim,
+		.near_count = balls > COMPARED_MAX ? BALLS_NEARBY_MAX : 0};
+}
+
 static enum status assign_all(struct balls_plan *plan)
 {
 	const size_t rows = plan->source->rows;
 	const uint32_t dim = plan->source->dim;
-	uint32_t rows_max = CHUNK_VALUES / dim;
-	rows_max = rows_max < CHUNK_ROWS_MAX ? rows_max : CHUNK_ROWS_MAX;
+	const uint32_t rows_max = rows_at_once(dim);
 	assert(rows_max > 0 && plan->shape.balls > 0);
-	const struct balls_axes axes = {.values = plan->axes,
-		.k = plan->shape.balls,
-		.dim = dim,
-		.near_count = plan->shape.balls > COMPARED_MAX ? BALLS_NEARBY_MAX : 0};
+	const struct balls_axes axes = axes_of(plan->axes, plan->shape.balls, dim);
 	struct assignment all = {
 		.rows_max = rows_max,
 		.rows = malloc((size_t)rows_max * dim * sizeof(float)),
@@ -185,6 +195,24 @@ enum status balls_plan(const struct balls_source *source, const struct balls_opt
 	}
 	*out = plan;
 	return STATUS_OK;
+}
+
+uint64_t balls_build_bytes(const struct balls *previous, uint32_t rows)
+{
+	const uint64_t dim = previous->dim;
+	const uint64_t row_bytes = dim * sizeof(float);
+	const uint64_t count = (uint64_t)rows + 1;
+	const struct balls_axes axes = axes_of(NULL, previous->balls, previous->dim);
+	/* Axes, basis, and of each ball its first member. */
+	const uint64_t kept = sizeof(struct balls_plan) +
+			      ((uint64_t)previous->balls + previous->prefix) * row_bytes +
+			      ((uint64_t)previous->balls + 1) * sizeof(uint32_t);
+	/* Members and loose ones, and half as much again while qsort sorts those of a ball. */
+	const uint64_t listed = count * (sizeof(struct balls_member) * 2 + sizeof(uint32_t));
+	const uint64_t assigning = rows_at_once(previous->dim) * (row_bytes + 2 * sizeof(float)) +
+				   count * 2 * sizeof(float) + balls_assigner_bytes(&axes);
+	const uint64_t writing = (dim + 3 + previous->prefix) * BALLS_BLOCK_ROWS * sizeof(float);
+	return kept + listed + (assigning > writing ? assigning : writing);
 }
 
 size_t balls_plan_bytes(const struct balls_plan *plan)

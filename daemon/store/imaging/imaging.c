@@ -109,13 +109,34 @@ static void count_image(struct imaging *imaging, const struct written_image *ima
 	atomic_fetch_add(&imaging->made, 1); /* last: who sees the image sees its rows */
 }
 
-/* Whether there is room for an image of so many places. */
+/* Whether there is room for an image of so many places, and for what making it takes. */
 static bool has_room(const struct imaging *imaging, const struct index *index, uint64_t places)
 {
 	const uint64_t most = imaging->memory_max / 2;
 	const uint64_t bytes = atomic_load(&imaging->store->usage.bytes);
 	return imaging->memory_max == 0 ||
-	       (bytes < most && written_build_bytes(index, places) < most - bytes);
+	       (bytes < most &&
+		       written_image_bytes(index, places) + written_build_bytes(index, places) <
+			       most - bytes);
+}
+
+/* Makes an image. Where memory is bounded, what that takes counts until it is made, so that rows which are written
+ * meanwhile do not come on top of it. */
+static enum status build(struct imaging *imaging, const struct written_job *job,
+	struct written_image **out)
+{
+	_Atomic uint64_t *counted = &imaging->store->usage.bytes;
+	const uint64_t bytes = imaging->memory_max == 0
+				       ? 0
+				       : written_build_bytes(job->index, job->end - job->from);
+	const uint64_t began_ns = clock_monotonic_ns();
+	atomic_fetch_add(counted, bytes);
+	const enum status status = written_build(job, out);
+	atomic_fetch_sub(counted, bytes);
+	if (status == STATUS_OK) {
+		count_image(imaging, *out, clock_monotonic_ns() - began_ns);
+	}
+	return status;
 }
 
 /* Lists the images that a generation is to have, and makes one of them if need be. */
@@ -161,10 +182,8 @@ static enum status follow(struct following *following, const struct generation *
 		.stop = following->imaging->stop,
 	};
 	struct written_image **made = &following->made[following->made_count];
-	const uint64_t began_ns = clock_monotonic_ns();
-	const enum status status = written_build(&job, made);
+	const enum status status = build(following->imaging, &job, made);
 	if (status == STATUS_OK) {
-		count_image(following->imaging, *made, clock_monotonic_ns() - began_ns);
 		following->made_count++;
 		images[kept] = *made;
 		following->count -= count - kept - 1;

@@ -30,8 +30,8 @@ struct imaging {
 	struct store *store;      /* borrowed, as the next */
 	const _Atomic bool *stop; /* ends a build that is under way */
 	enum imaging_of of;
-	/* Of memtables with their images. Beyond half of it no image is made, and beyond three quarters those that there are
-	 * are given up, since rows come first. 0: no bound. */
+	/* Of memtables with their images. No image is made that would go beyond half of it, with what making it takes, and
+	 * beyond three quarters those that there are are given up, since rows come first. 0: no bound. */
 	uint64_t memory_max;
 	/* What the looks have done; any thread reads it. */
 	_Atomic uint64_t made; /* images */

@@ -116,7 +116,7 @@ static enum status build(const struct written_job *job, struct written_image *im
 	return status;
 }
 
-uint64_t written_build_bytes(const struct index *index, uint64_t places)
+uint64_t written_image_bytes(const struct index *index, uint64_t places)
 {
 	const struct balls *of = &index->balls;
 	const uint64_t rows = places < BALLS_ROWS_MAX ? places : BALLS_ROWS_MAX;
@@ -136,6 +136,13 @@ uint64_t written_build_bytes(const struct index *index, uint64_t places)
 	balls_layout(&shape, &layout);
 	return sizeof(struct written_image) + layout.bytes +
 	       (rows + 1) * (sizeof(void *) + sizeof(uint64_t));
+}
+
+uint64_t written_build_bytes(const struct index *index, uint64_t places)
+{
+	const uint64_t rows = places < BALLS_ROWS_MAX ? places : BALLS_ROWS_MAX;
+	/* Balls that are known; while they are found, those of a part, which are gone when the build begins. */
+	return (rows + 1) * sizeof(uint32_t) + balls_build_bytes(&index->balls, (uint32_t)rows);
 }
 
 enum status written_build(const struct written_job *job, struct written_image **out)

@@ -29,7 +29,8 @@ struct written_job {
 	const _Atomic bool *stop;
 };
 
-/* An image of so many places has no more bytes. */
+/* An image of so many places has no more bytes, and to make it takes no more beside it. */
+uint64_t written_image_bytes(const struct index *index, uint64_t places);
 uint64_t written_build_bytes(const struct index *index, uint64_t places);
 
 /* Errors: BUSY  stopped; NO_MEMORY. */

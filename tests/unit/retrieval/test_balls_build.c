@@ -94,6 +94,48 @@ static void a_rebuild_keeps_axes_and_balls(void **state)
 
 /* Rows that are the same make one ball each, and where every search looks at most of them none is tried
  * by all factors: the build ends before it has read each row 40 times. */
+/* A build on the axes of another image, of rows whose balls are not known; grouped: there are so many axes that a row is
+ * compared with those of some groups alone. */
+static void expect_bytes(uint32_t rows, uint32_t dim, uint32_t granularity)
+{
+	enum { ROUNDED = 24 * 4096 }; /* allocations are whole pages, at most */
+	struct indexed before;
+	struct balls_plan *plan = NULL;
+	struct balls_options options = {.seed = 11,
+		.granularity = granularity,
+		.query_count = 1,
+		.queries = no_query};
+	indexed_make(&before, TABLE_NOISE, rows, dim, &options);
+	options.previous = &before.balls;
+	options.recalls = before.balls.recalls;
+	const struct balls_source source = table_source(&before.table);
+	const uint64_t bytes = balls_build_bytes(&before.balls, rows);
+	alloc_most_begin();
+	assert_int_equal(balls_plan(&source, &options, &plan), STATUS_OK);
+	void *image = aligned_alloc(64, balls_plan_bytes(plan));
+	assert_non_null(image);
+	assert_int_equal(balls_write(plan, image), STATUS_OK);
+	const uint64_t most = alloc_most_end();
+	assert_in_range(most, bytes / 2, bytes + balls_plan_bytes(plan) + ROUNDED);
+	free(image);
+	/* Before there is an image. */
+	balls_plan_close(plan);
+	alloc_most_begin();
+	assert_int_equal(balls_plan(&source, &options, &plan), STATUS_OK);
+	assert_in_range(alloc_most_end(), bytes / 2, bytes + ROUNDED);
+	balls_plan_close(plan);
+	indexed_free(&before);
+}
+
+static void what_a_build_takes_is_known_before(void **state)
+{
+	(void)state;
+	expect_bytes(2000, 8, 50);
+	expect_bytes(2000, 300, 50);
+	expect_bytes(300, 64, 300);
+	expect_bytes(9000, 16, 1); /* more than 8192 axes: in groups */
+}
+
 static void few_directions_are_recognised(void **state)
 {
 	(void)state;
@@ -394,6 +436,7 @@ int main(void)
 		cmocka_unit_test(the_same_seed_gives_the_same_bytes),
 		cmocka_unit_test(every_row_is_in_one_ball_or_loose),
 		cmocka_unit_test(a_rebuild_keeps_axes_and_balls),
+		cmocka_unit_test(what_a_build_takes_is_known_before),
 		cmocka_unit_test(few_directions_are_recognised),
 		cmocka_unit_test(what_is_beside_an_index_is_found_as_often),
 		cmocka_unit_test(recall_grows_with_the_factor),
