@@ -145,8 +145,9 @@ static enum status open_segments(struct base_set *set, const char *path, struct 
 		if (status == STATUS_OK) {
 			of_segment = open_segment(set, file, (uint32_t)i, segment, &reason);
 		}
-		if (of_segment == STATUS_NO_MEMORY) {
-			return error_set(err, of_segment, "%s", reason.text);
+		/* What a newer build has written is no damage: nobody may mend it. */
+		if (of_segment == STATUS_NO_MEMORY || of_segment == STATUS_UNSUPPORTED) {
+			return error_set(err, of_segment, "%s: %s", path, reason.text);
 		}
 		if (of_segment != STATUS_OK) {
 			mark_lost(segment);

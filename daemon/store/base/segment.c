@@ -53,7 +53,8 @@ static enum status check_header(const uint8_t *data, size_t len,
 	}
 	if (bytes_get_u32(data + 8) != SEGMENT_VERSION) {
 		return error_set(err, STATUS_UNSUPPORTED,
-			"segment: format version %" PRIu32 ", this build knows %d",
+			"segment: format version %" PRIu32
+			", this build knows %d: take one that knows that version",
 			bytes_get_u32(data + 8), SEGMENT_VERSION);
 	}
 	if (bytes_get_u64(data + 16) != identity->release ||
@@ -221,7 +222,9 @@ enum status segment_open(const uint8_t *data, size_t len, const struct table_spe
 				continue;
 			}
 			return error_set(err, STATUS_UNSUPPORTED,
-				"segment: column %" PRIu32 " is of a newer format", column.kind);
+				"segment: column %" PRIu32
+				" is of a newer format: take a build that knows it",
+				column.kind);
 		}
 		if ((seen & 1u << column.kind) != 0 || !take_column(&column, spec, &segment)) {
 			return error_set(err, STATUS_CORRUPT,

@@ -120,8 +120,9 @@ enum status redo_head_read(const uint8_t *data, struct redo_head *out)
 		.number = bytes_get_u64(data + AT_NUMBER),
 		.first_sequence = bytes_get_u64(data + AT_SEQUENCE),
 		.salt = bytes_get_u64(data + AT_SALT),
+		.version = bytes_get_u32(data + AT_VERSION),
 	};
-	return bytes_get_u32(data + AT_VERSION) == REDO_VERSION ? STATUS_OK : STATUS_UNSUPPORTED;
+	return out->version == REDO_VERSION ? STATUS_OK : STATUS_UNSUPPORTED;
 }
 
 /* A file in memory while it is read. */
@@ -191,7 +192,7 @@ static enum status read_head(const struct map *map, uint64_t number, struct redo
 	if (status == STATUS_UNSUPPORTED) {
 		return error_set(err, status,
 			"log: '%s' has format version %" PRIu32 ", this build knows %d", map->path,
-			bytes_get_u32(map->data + AT_VERSION), REDO_VERSION);
+			head.version, REDO_VERSION);
 	}
 	*out = head;
 	return STATUS_OK;

@@ -11,6 +11,7 @@ struct redo_head {
 	uint64_t number;
 	uint64_t first_sequence;
 	uint64_t salt;
+	uint32_t version; /* of one that was read */
 };
 
 /* Writes the name of a file: <number>.log */

@@ -58,8 +58,13 @@ enum status redo_follow_begin(struct redo_follow *follow, uint64_t file, struct 
 	status = read_head(fd, file, &head);
 	if (status != STATUS_OK) {
 		close(fd);
-		return error_set(err, status, "log: '%s' has no head that this build can read",
-			path);
+		return status == STATUS_UNSUPPORTED
+			       ? error_set(err, status,
+					 "log: '%s' has format version %" PRIu32
+					 ", this build knows %d",
+					 path, head.version, REDO_VERSION)
+			       : error_set(err, status,
+					 "log: '%s' has no head that this build can read", path);
 	}
 	redo_follow_pause(follow);
 	if (follow->file != 0) {

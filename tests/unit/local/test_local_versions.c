@@ -1,12 +1,15 @@
 /* test_local_versions.c - which files of another build's daemon a reader reads, and which it refuses by name.
  *
- * `current` and `visible` say which readers can read them; so a daemon may be newer than the readers beside it. The log says
- * its version alone.
+ * `current` and `visible` say which readers can read them; so a daemon may be newer than the readers beside it. The log
+ * and segments say their version alone, and a segment may have columns that readers pass over: here the store writes
+ * some of later days.
  */
 #include "tests/unit/local/local_fixture.h"
 
+#include "daemon/store/base/segment_build.h"
 #include "daemon/store/catalog/current.h"
 #include "daemon/store/log/redo.h"
+#include "daemon/store/store.h"
 #include "daemon/store/visible/visible.h"
 
 #include <fcntl.h>
@@ -27,6 +30,79 @@
 #include "tests/unit/fixture.h"
 
 enum { VERSION_AT = 8, READABLE_AT = 12, BODY_BYTES_AT = 16, HEAD_BYTES = 24, SUM_BYTES = 8 };
+
+/* ---- segments of later days ---- */
+
+enum { LATER_COLUMN = 77, LATER_PAGES = 2, LATER_BYTES = LATER_PAGES * SEGMENT_PAGE_BYTES };
+
+/* What segments are made and opened as; zeroed: as they are. */
+static struct later {
+	bool has_column; /* those that are written from now on have an optional column more, at their end */
+	bool has_version;         /* those that are opened are of the next version */
+	_Atomic unsigned written; /* segments with that column */
+} later;
+
+void __real_segment_plan(struct segment_plan *plan, const struct table_spec *spec,
+	const struct segment_identity *identity, const uint64_t *hashes, uint64_t blob_bytes);
+void __wrap_segment_plan(struct segment_plan *plan, const struct table_spec *spec,
+	const struct segment_identity *identity, const uint64_t *hashes, uint64_t blob_bytes);
+void __real_segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint8_t *data,
+	struct segment_space *space);
+void __wrap_segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint8_t *data,
+	struct segment_space *space);
+enum status __real_segment_open(const uint8_t *data, size_t len, const struct table_spec *spec,
+	const struct segment_identity *identity, struct segment *out, struct error *err);
+enum status __wrap_segment_open(const uint8_t *data, size_t len, const struct table_spec *spec,
+	const struct segment_identity *identity, struct segment *out, struct error *err);
+
+void __wrap_segment_plan(struct segment_plan *plan, const struct table_spec *spec,
+	const struct segment_identity *identity, const uint64_t *hashes, uint64_t blob_bytes)
+{
+	__real_segment_plan(plan, spec, identity, hashes, blob_bytes);
+	if (!later.has_column) {
+		return;
+	}
+	const uint32_t last = plan->column_count++;
+	assert_true(last < SEGMENT_COLUMNS_MAX);
+	plan->columns[last].kind = LATER_COLUMN;
+	plan->columns[last].element_bytes = 8;
+	plan->columns[last].offset = plan->bytes;
+	plan->columns[last].bytes = LATER_BYTES;
+	plan->bytes += LATER_BYTES;
+	/* The list grows into what was left of its page, and so does the head. */
+	assert_int_equal(plan->columns[0].kind, COLUMN_PAGES);
+	plan->columns[0].bytes += LATER_PAGES * sizeof(uint64_t);
+	assert_true(plan->columns[0].bytes <= SEGMENT_PAGE_BYTES);
+}
+
+void __wrap_segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint8_t *data,
+	struct segment_space *space)
+{
+	const uint32_t last = plan->column_count - 1;
+	const uint32_t flags = COLUMN_OPTIONAL;
+	__real_segment_begin(plan, hashes, data, space);
+	if (plan->columns[last].kind == LATER_COLUMN) {
+		memcpy(data + SEGMENT_HEADER_BYTES + (size_t)last * SEGMENT_COLUMN_BYTES + 4,
+			&flags, sizeof flags);
+		memset(data + plan->columns[last].offset, 0xa5, plan->columns[last].bytes);
+		atomic_fetch_add(&later.written, 1);
+	}
+}
+
+enum status __wrap_segment_open(const uint8_t *data, size_t len, const struct table_spec *spec,
+	const struct segment_identity *identity, struct segment *out, struct error *err)
+{
+	const uint32_t version = SEGMENT_VERSION + 1;
+	_Alignas(SEGMENT_ALIGN) uint8_t head[SEGMENT_HEADER_BYTES];
+	if (!later.has_version) {
+		return __real_segment_open(data, len, spec, identity, out, err);
+	}
+	memcpy(head, data, sizeof head);
+	memcpy(head + VERSION_AT, &version, sizeof version);
+	return __real_segment_open(head, len, spec, identity, out, err);
+}
+
+/* ---- files ---- */
 
 /* `current` as it is written anew. */
 struct current {
@@ -189,7 +265,7 @@ static void a_log_of_another_version_or_with_a_damaged_head_is_refused(void **st
 	const uint64_t sum = XXH3_64bits(other, sizeof other - SUM_BYTES);
 	memcpy(other + sizeof other - SUM_BYTES, &sum, SUM_BYTES);
 	assert_int_equal(pwrite(fd, other, sizeof other, 0), sizeof other);
-	refused(pair, "log/1.log' has no head that this build can read");
+	refused(pair, "log/1.log' has format version 2, this build knows 1");
 	assert_int_equal(pwrite(fd, head, sizeof head, 0), sizeof head);
 	(void)close(fd);
 	pair_open_store(pair);
@@ -225,6 +301,53 @@ static void a_log_goes_on_in_no_file_with_a_damaged_head(void **state)
 	pair_open_store(pair);
 }
 
+static void a_column_of_later_days_is_passed_over(void **state)
+{
+	struct pair *pair = *state;
+	later.has_column = true;
+	(void)pair_put_both(pair, 0, 50, 7);
+	pair_merge(pair);
+	assert_true(atomic_load(&later.written) >= 2); /* of both tables */
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	pair_expect_rows(pair, 0, 100);
+	/* Beside a reader that follows, too; and a daemon starts with such files, and merges them. */
+	pair_await(pair, pair_put_both(pair, 20, 60, 8));
+	pair_merge(pair);
+	pair_await_current(pair);
+	pair_expect_rows(pair, 0, 100);
+	pair_close_store(pair);
+	pair_open_store(pair);
+	(void)world_run(pair->world, "verify");
+	later.has_column = false;
+	pair_await(pair, pair_put_both(pair, 40, 50, 9));
+	pair_merge(pair);
+	pair_await_current(pair);
+	pair_expect_rows(pair, 0, 100);
+}
+
+static void segments_of_another_version_are_refused_and_are_no_damage(void **state)
+{
+	struct pair *pair = *state;
+	struct error err = {0};
+	const struct store_options options = {
+		.folder = pair->world->folder,
+		.load_memory_bytes = 128u << 20,
+		.catalog_bytes = 64u << 20,
+	};
+	(void)pair_put_both(pair, 0, 50, 7);
+	pair_close_store(pair);
+	later.has_version = true;
+	refused(pair, "format version 4, this build knows 3: take one that knows that version");
+	assert_int_equal(store_open(&options, &pair->world->service.store, &err),
+		STATUS_UNSUPPORTED);
+	assert_non_null(strstr(err.text, "release 'r1', table 'a'"));
+	assert_non_null(strstr(err.text, "segment: format version 4, this build knows 3"));
+	later.has_version = false;
+	pair_open_store(pair);
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	pair_expect_rows(pair, 0, 100);
+}
+
 int main(void)
 {
 	struct CMUnitTest tests[] = {
@@ -233,6 +356,8 @@ int main(void)
 		cmocka_unit_test(a_page_that_says_so_is_followed),
 		cmocka_unit_test(a_log_of_another_version_or_with_a_damaged_head_is_refused),
 		cmocka_unit_test(a_log_goes_on_in_no_file_with_a_damaged_head),
+		cmocka_unit_test(a_column_of_later_days_is_passed_over),
+		cmocka_unit_test(segments_of_another_version_are_refused_and_are_no_damage),
 	};
 	return fixture_run(tests, sizeof tests / sizeof tests[0], pair_setup, pair_teardown);
 }
