@@ -64,8 +64,7 @@ struct base_owner {
 
 struct base_writer;
 
-/* Creates a file with room for `bytes_max` of segments. A file that is there is a leftover, and is
- * replaced. */
+/* Creates a file with room for `bytes_max` of segments. A file that is there is a leftover, and is replaced. */
 enum status base_writer_open(const char *path, uint64_t bytes_max, struct base_writer **out,
 	struct error *err);
 
@@ -128,6 +127,8 @@ struct base_set {
 	size_t file_count;
 	struct base_file **files; /* shared */
 	uint64_t bytes;
+	_Atomic uint64_t at_hand_at; /* base_set_is_at_hand's own, as the next */
+	_Atomic size_t not_at_hand;
 };
 
 #define BASE_HIDES_UNKNOWN UINT64_MAX /* as `hides` of a file of a delta: it was not counted */
@@ -160,9 +161,8 @@ static inline enum base_segment_state base_segment_state(const struct base_segme
 	return (enum base_segment_state)atomic_load_explicit(&segment->state, memory_order_acquire);
 }
 
-/* Reads all of segment i in and checks it, unless that is done. Returns READY or DAMAGED. READY is also
- * returned when the system has just taken pages of it again: it was checked, and the reader may
- * block. May block for the disk. */
+/* Reads all of segment i in and checks it, unless that is done. Returns READY or DAMAGED. READY is also returned when the
+ * system has just taken pages of it again: it was checked, and the reader may block. May block for the disk. */
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i);
 enum base_segment_state base_segment_wait_for(struct base_segment *segment);
 
@@ -185,9 +185,9 @@ enum base_segment_state base_segment_check_again(struct base_set *set, size_t i)
  * where a file ends within a page, the rest of that page reads as zeros, and no signal comes. */
 void base_set_look(struct base_set *set);
 
-/* Marks the pages of segment i that the system has taken AWAY, and the segment, if it was READY; one
- * that was AWAY and has all its pages again, checked, is READY. Errors: UNSUPPORTED  the system does not say
- * which pages are in memory (errno has the reason), so none is ever AWAY; NO_MEMORY. */
+/* Marks the pages of segment i that the system has taken AWAY, and the segment, if it was READY; one that was AWAY and has
+ * all its pages again, checked, is READY. Errors: UNSUPPORTED  the system does not say which pages are in memory (errno has the
+ * reason), so none is ever AWAY; NO_MEMORY. */
 enum status base_segment_look(struct base_set *set, size_t i);
 /* Tells the system to take the rows of segment i first when it needs memory. */
 void base_segment_let_go(struct base_set *set, size_t i);

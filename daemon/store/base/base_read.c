@@ -1,4 +1,5 @@
 /* base_read.c - opens a table's base files. */
+#include "daemon/store/base/at_hand.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/base/base_lmdb.h"
 #include "daemon/store/base/segment_pages.h"
@@ -402,7 +403,7 @@ static void mark_all_damaged(struct base_segment *segment)
 	for (uint32_t page = 0; segment->pages != NULL && page < segment->view.page_count; page++) {
 		atomic_store(&segment->pages[page], BASE_PAGE_DAMAGED);
 	}
-	atomic_store(&segment->state, BASE_DAMAGED);
+	base_segment_lose(segment, BASE_DAMAGED);
 }
 
 void base_set_look(struct base_set *set)

@@ -1,6 +1,8 @@
 /* pages.c - reads pages of segments in and compares them with their checksums. */
 #include "daemon/store/base/pages.h"
 
+#include "daemon/store/base/at_hand.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <sys/mman.h>
@@ -63,7 +65,7 @@ static void check(struct base_segment *segment, uint32_t page, enum base_page_st
 	if (sums == BASE_PAGE_DAMAGED || (!is_mapped && !map_pages(&alone)) ||
 		!is_sound(segment, page)) {
 		atomic_store(&segment->pages[page], BASE_PAGE_DAMAGED);
-		atomic_store(&segment->state, BASE_DAMAGED);
+		base_segment_lose(segment, BASE_DAMAGED);
 	}
 	/* A fault may have marked it meanwhile; then DAMAGED stays. */
 	(void)atomic_compare_exchange_strong(&segment->pages[page], &away, BASE_PAGE_GOOD);

@@ -1,4 +1,5 @@
 /* segment_check.c - reads segments in and checks them, and looks whether they are still in memory. */
+#include "daemon/store/base/at_hand.h"
 #include "daemon/store/base/pages.h"
 
 #include <assert.h>
@@ -202,8 +203,11 @@ enum status base_segment_look(struct base_set *set, size_t i)
 	}
 	const struct presence found = forget_taken(segment, resident, pages);
 	unsigned char from = found.all ? BASE_AWAY : BASE_READY;
-	(void)atomic_compare_exchange_strong(&segment->state, &from,
-		found.all ? BASE_READY : BASE_AWAY);
+	if (atomic_compare_exchange_strong(&segment->state, &from,
+		    found.all ? BASE_READY : BASE_AWAY) &&
+		!found.all) {
+		base_segment_lost();
+	}
 	advise_by(segment, found.count, pages);
 	free(resident);
 	return STATUS_OK;

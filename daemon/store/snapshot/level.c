@@ -1,6 +1,7 @@
 /* level.c - adds and shares the levels of tables, and finds keys in them. */
 #include "daemon/store/snapshot/level.h"
 
+#include "daemon/store/base/at_hand.h"
 #include "daemon/store/index/index.h"
 #include "daemon/store/snapshot/level_filter.h"
 
@@ -231,11 +232,9 @@ size_t table_segment_count(const struct table *table)
 bool table_is_at_hand(const struct table *table)
 {
 	for (size_t i = 0; i < table->level_count; i++) {
-		const struct base_set *set = table->levels[i]->set;
-		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
-			if (base_segment_state(set->segments[j]) != BASE_READY) {
-				return false;
-			}
+		struct base_set *set = table->levels[i]->set;
+		if (set != NULL && !base_set_is_at_hand(set)) {
+			return false;
 		}
 	}
 	return true;

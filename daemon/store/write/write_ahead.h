@@ -32,7 +32,7 @@ struct write_ahead {
 	const struct stop *stop; /* ends it early; NULL: nothing does */
 };
 
-/* Whether something of a table whose rows are needed is not in memory: a look at each of its segments. */
+/* Whether something of a table whose rows are needed is not in memory. */
 bool write_is_cold(struct store *store, const struct write_ahead *ahead);
 
 /* May block for the disk. Whatever is wrong with the write is told when it is applied. */

@@ -1,6 +1,8 @@
 /* scratch.c - scratch folders, and a store in one that is quickly filled and read. */
 #include "tests/unit/store/scratch.h"
 
+#include "daemon/store/base/at_hand.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -398,7 +400,11 @@ void scratch_mark(struct base_segment *segment, enum base_page_state pages,
 	for (uint32_t i = 0; i < segment->view.page_count; i++) {
 		atomic_store(&segment->pages[i], (unsigned char)pages);
 	}
-	atomic_store(&segment->state, (unsigned char)state);
+	if (state == BASE_READY) {
+		atomic_store(&segment->state, BASE_READY);
+	} else {
+		base_segment_lose(segment, state);
+	}
 }
 
 const struct table *scratch_table(struct scratch *scratch, const char *name)
