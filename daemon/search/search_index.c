@@ -3,7 +3,6 @@
 #include "daemon/search/search_index.h"
 
 #include <assert.h>
-#include <math.h>
 
 #include "daemon/search/expect.h"
 #include "daemon/search/search_rank.h"
@@ -58,11 +57,10 @@ bool search_index_can(const struct search *search)
 	       query->weights == NULL && query->age_weights == NULL;
 }
 
-/* The metric and the factors of a search. */
+/* The metric and the factor of a search. */
 struct balls_kind {
 	enum balls_metric metric;
-	float factor; /* of the index */
-	float beside; /* of images on its axes, which are searched after it */
+	float factor;
 };
 
 /* For a search for so many rows. */
@@ -74,7 +72,6 @@ static struct balls_kind kind_of(const struct search *search, const struct index
 	assert(is_known); /* else search_index_can is false */
 	const double recall = balls_recall_to_ask(&index->balls, search->options.recall);
 	kind.factor = balls_factor_for(&index->balls, kind.metric, recall, hits);
-	kind.beside = balls_factor_beside(&index->balls, kind.metric, recall, hits);
 	return kind;
 }
 
@@ -129,35 +126,62 @@ struct tour {
 	/* That of the table when the tour began: another may be swapped in meanwhile, and its axes may be others. */
 	struct index *index;
 	struct balls_space space;
-	struct balls_space others; /* of deltas on other axes */
-	size_t delta_count;
-	struct {
-		const struct index *image;
-		uint64_t first; /* number of the first row of the delta */
-	} deltas[TABLE_LEVELS_MAX];
-	size_t image_count;
-	const struct written_image *images[WRITTEN_IMAGES_MAX];
+	/* The index, and what has its axes: factors hold for all of these. */
+	size_t part_count;
+	struct search_part parts[1 + TABLE_LEVELS_MAX - 1 + WRITTEN_IMAGES_MAX];
+	size_t other_count;
+	struct search_part others[TABLE_LEVELS_MAX]; /* deltas on other axes */
 };
+static_assert(TABLE_LEVELS_MAX - 1 + WRITTEN_IMAGES_MAX <= BALLS_BESIDE_MAX,
+	"one search takes all images");
 
-/* Whether what a query has come to by the axes of the index holds for an image, and so the factor does. */
+/* Whether an image has the axes of the index. */
 static bool is_on_axes(const struct tour *tour, uint64_t axes, const struct balls *image)
 {
 	return axes == tour->index->axes && balls_are_alike(image, &tour->index->balls);
 }
 
+/* The number of the next row of the parts. */
+static uint64_t next_number(const struct tour *tour)
+{
+	const struct search_part *last = &tour->parts[tour->part_count - 1];
+	return (uint64_t)last->first + last->balls->rows;
+}
+
+/* Whether numbers of 32 bits suffice for the parts with one more. */
+static bool has_numbers(const struct tour *tour, const struct balls *more)
+{
+	return next_number(tour) + more->rows <= UINT32_MAX;
+}
+
+static void add_part(struct tour *tour, struct search_part part)
+{
+	part.first = (uint32_t)next_number(tour);
+	tour->parts[tour->part_count++] = part;
+}
+
 /* Lets the walk pass over the base, and over the deltas that have an image. */
-static void choose_deltas(struct search *search, struct tour *tour)
+static void choose_levels(struct search *search, struct tour *tour)
 {
 	const struct table *items = search->options.place->items;
 	rows_skip_level(&search->rows, 0);
+	tour->parts[tour->part_count++] = (struct search_part){.balls = &tour->index->balls};
 	for (size_t i = 1; i < items->level_count; i++) {
 		const struct index *image = table_image(items, i);
-		if (image != NULL) {
-			tour->deltas[tour->delta_count].image = image;
-			tour->deltas[tour->delta_count].first = rows_first_of(&search->rows, i);
-			tour->delta_count++;
-			rows_skip_level(&search->rows, i);
+		if (image == NULL) {
+			continue;
 		}
+		const struct search_part part = {
+			.balls = &image->balls,
+			.first_of_files = rows_first_of(&search->rows, i),
+		};
+		if (is_on_axes(tour, image->axes, &image->balls) &&
+			has_numbers(tour, &image->balls)) {
+			add_part(tour, part);
+		} else {
+			tour->others[tour->other_count++] = part;
+		}
+		rows_skip_level(&search->rows, i);
 	}
 }
 
@@ -170,11 +194,13 @@ static void choose_images(struct search *search, struct tour *tour)
 	for (size_t i = 0; images != NULL && i < images->count; i++) {
 		const struct written_image *image = images->images[i];
 		if (is_on_axes(tour, image->axes, &image->balls) &&
+			has_numbers(tour, &image->balls) &&
 			image->visible <= search->options.place->visible &&
 			memtable_stream_skip(rows_stream(&search->rows), image->generation,
 				image->from, image->end) &&
 			image->balls.rows > 0) {
-			tour->images[tour->image_count++] = image;
+			add_part(tour,
+				(struct search_part){.balls = &image->balls, .rows = image->rows});
 		}
 	}
 	if (memtable_stream_left(rows_stream(&search->rows)) > 0) {
@@ -192,45 +218,18 @@ struct outcome {
 	uint64_t hits; /* rows that reach the k-th best score, with those that may not be found */
 };
 
-/* Searches the images of deltas. Factors are for the axes of the index: an image that has others is searched for
- * all that it may have. */
-static enum status look_into_deltas(struct search_visit *visit, struct tour *tour,
+/* Searches the index with what has its axes, and then the others for all that they may have: no factor is known for their
+ * axes. */
+static enum status look_into(struct search_visit *visit, struct tour *tour,
 	struct balls_query *asked, bool *is_exact)
 {
-	const float factor = asked->factor;
-	enum status status = STATUS_OK;
-	const struct balls *before = asked->before;
-	for (size_t i = 0; status == STATUS_OK && i < tour->delta_count; i++) {
-		const struct index *image = tour->deltas[i].image;
-		const bool is_alike = is_on_axes(tour, image->axes, &image->balls);
-		asked->factor = is_alike ? factor : 1;
-		asked->before = is_alike ? before : NULL;
-		visit->first = tour->deltas[i].first;
-		status = search_visit_balls(visit, &image->balls, NULL, asked,
-			is_alike ? &tour->space : &tour->others);
-		*is_exact = *is_exact && asked->exact;
-	}
-	asked->factor = factor;
-	asked->before = before;
-	return status;
-}
-
-/* Searches the index, and then the images: what the index has found keeps most of their rows out. */
-static enum status look_into(struct search_visit *visit, struct tour *tour,
-	struct balls_query *asked, float beside, bool *is_exact)
-{
-	const struct balls *base = &tour->index->balls;
-	assert(base->dim == visit->search->options.query->dim);
-	enum status status = search_visit_balls(visit, base, NULL, asked, &tour->space);
+	assert(tour->parts[0].balls->dim == visit->search->options.query->dim);
+	enum status status =
+		search_visit_balls(visit, tour->parts, tour->part_count, asked, &tour->space);
 	*is_exact = asked->exact;
-	asked->before = base;
-	asked->factor = beside;
-	if (status == STATUS_OK) {
-		status = look_into_deltas(visit, tour, asked, is_exact);
-	}
-	for (size_t i = 0; status == STATUS_OK && i < tour->image_count; i++) {
-		status = search_visit_balls(visit, &tour->images[i]->balls, tour->images[i], asked,
-			&tour->space);
+	asked->factor = 1;
+	for (size_t i = 0; status == STATUS_OK && i < tour->other_count; i++) {
+		status = search_visit_balls(visit, &tour->others[i], 1, asked, &tour->space);
 		*is_exact = *is_exact && asked->exact;
 	}
 	return status;
@@ -254,7 +253,7 @@ static enum status search_one(struct search *search, struct tour *tour, uint32_t
 		.factor = kind->factor,
 	};
 	*out = (struct outcome){0};
-	status = look_into(&visit, tour, &asked, kind->beside, &out->is_exact);
+	status = look_into(&visit, tour, &asked, &out->is_exact);
 	out->is_done = !visit.is_sparse;
 	index_pace_learn(&tour->index->pace, kind->metric, search->options.k, kind->factor,
 		clock_monotonic_ns() - began_ns);
@@ -280,14 +279,6 @@ static uint64_t hits_to_expect(const struct search *search, struct index *index)
 		       : search_hits_among(search);
 }
 
-/* Whether a search asks for more than another that was made. */
-static bool asks_more(const struct tour *tour, const struct balls_kind *wanted,
-	const struct balls_kind *made)
-{
-	const bool has_images = tour->delta_count + tour->image_count > 0;
-	return wanted->factor > made->factor || (has_images && wanted->beside > made->beside);
-}
-
 /* Searches for one query. If it turns out that the best are among more rows than the factor was
  * chosen for, it searches again, by a greater one. */
 static enum status search_surely(struct search *search, struct tour *tour, uint32_t query,
@@ -302,7 +293,7 @@ static enum status search_surely(struct search *search, struct tour *tour, uint3
 	while (status == STATUS_OK) {
 		status = search_one(search, tour, query, &kind, out, err);
 		const struct balls_kind wanted = kind_of(search, tour->index, out->hits);
-		if (status != STATUS_OK || !out->is_done || !asks_more(tour, &wanted, &kind)) {
+		if (status != STATUS_OK || !out->is_done || wanted.factor <= kind.factor) {
 			topk_fini(&before);
 			if (status == STATUS_OK && out->is_done && is_plain(search)) {
 				index_pace_learn_hits(&tour->index->pace, search->options.k,
@@ -310,8 +301,7 @@ static enum status search_surely(struct search *search, struct tour *tour, uint3
 			}
 			return status;
 		}
-		kind.factor = fmaxf(kind.factor, wanted.factor);
-		kind.beside = fmaxf(kind.beside, wanted.beside);
+		kind = wanted;
 		topk_fini(top);
 		status = topk_copy(&before, top);
 	}
@@ -385,7 +375,7 @@ enum status search_index(struct search *search, bool *is_done, struct error *err
 		status = error_set(err, STATUS_NO_MEMORY, "no memory for a search");
 	}
 	if (status == STATUS_OK) {
-		choose_deltas(search, &tour);
+		choose_levels(search, &tour);
 		choose_images(search, &tour);
 		status = go_through_others(search, err);
 	}
@@ -402,6 +392,5 @@ enum status search_index(struct search *search, bool *is_done, struct error *err
 		search->is_exact = search->is_exact && outcome.is_exact;
 	}
 	balls_space_fini(&tour.space);
-	balls_space_fini(&tour.others);
 	return status;
 }

@@ -52,8 +52,10 @@ static void search(const struct balls *balls, uint8_t choice)
 		.factor = (float)(choice & 0xf0) / 240,
 		.score = score,
 		.top = &top,
+		.beside = &balls,
+		.beside_count = choice & 1,
 	};
-	rows_max = balls->rows;
+	rows_max = balls->rows * (1 + (choice & 1));
 	require(topk_init(&top, (choice & 8) != 0 ? 500 : 3, -INFINITY, compare_ids, NULL) ==
 		STATUS_OK);
 	const enum status status = balls_search(balls, &query, &space);

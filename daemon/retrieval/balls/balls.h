@@ -38,6 +38,8 @@ enum {
 	BALLS_PREFIX_MAX = 128,
 	/* Rows have numbers of 32 bits, and UINT32_MAX means none. */
 	BALLS_ROWS_MAX = 0x7fffffff,
+	/* Images that one search takes with an index. */
+	BALLS_BESIDE_MAX = 32,
 };
 
 enum balls_metric {
@@ -100,11 +102,6 @@ void balls_members(const struct balls *balls, uint32_t *ball_of);
 float balls_factor_for(const struct balls *balls, enum balls_metric metric, double recall,
 	uint64_t hits);
 
-/* The same for balls on the axes of `balls` that are searched after these, with the hits that they have found: where the
- * k-th best score is high from the start, more is missed by the same factor. */
-float balls_factor_beside(const struct balls *balls, enum balls_metric metric, double recall,
-	uint64_t hits);
-
 /* The recall to ask balls_factor_for for, so that users have `recall`: a greater one if the
  * calibration took rows for queries, since users may lie elsewhere. */
 double balls_recall_to_ask(const struct balls *balls, double recall);
@@ -126,20 +123,21 @@ struct balls_query {
 	 * product may be up to (dim / 16 + 32) 2^-24 |q| |x|, as that of 16 partial sums is, and
 	 * likewise for the other metrics. */
 	void (*score)(void *arg, const uint32_t *rows, uint32_t count, float *scores);
-	void *arg;
+	/* As what a row is pushed; NULL: as its number. */
+	uint64_t (*id)(void *arg, uint32_t row);
+	void *arg;                  /* of both */
 	struct topk *top;           /* may hold hits already */
-	uint64_t first_id;          /* row n is pushed as first_id + n */
-	const uint64_t *ids;        /* or, unless this is NULL, as ids[n] */
 	const _Atomic bool *cancel; /* NULL: none */
-	/* Balls on the same axes, with the same basis, which the same query was asked of last with the same space: what it has found
-	 * of the axes is not computed again. NULL: none. */
-	const struct balls *before;
-	float bar;         /* while rows are scored: a lower score is of no use */
-	uint64_t compared; /* out: rows whose codes or full rows were looked at */
-	bool exact;        /* out: no other row can be in the top k */
+	/* Balls on the same axes, with the same basis, that are searched in the same pass: a ball is visited with those of the same axis.
+	 * Their rows are numbered behind those of the first balls, and there are less than 2^32 of all. */
+	const struct balls *const *beside;
+	size_t beside_count; /* up to BALLS_BESIDE_MAX */
+	float bar;           /* while rows are scored: a lower score is of no use */
+	uint64_t compared;   /* out: rows whose codes or full rows were looked at */
+	bool exact;          /* out: no other row can be in the top k */
 };
 
-/* Whether two have as many axes and codes of as many dims: else neither is searched after the other. That the axes, and the
+/* Whether two have as many axes and codes of as many dims: else neither is searched beside the other. That the axes, and the
  * basis of the codes, are the same ones has to be known besides. */
 bool balls_are_alike(const struct balls *a, const struct balls *b);
 

@@ -42,22 +42,22 @@ static void score(struct balls_candidates *candidates, const uint32_t *rows, uin
 	for (uint32_t i = 0; i < count; i++) {
 		if (scores[i] >= query->bar) {
 			topk_push(query->top, scores[i],
-				query->ids != NULL ? query->ids[rows[i]]
-						   : query->first_id + rows[i]);
+				query->id == NULL ? rows[i] : query->id(query->arg, rows[i]));
 		}
 	}
 	balls_kth_add(&candidates->kth, scores, count);
 }
 
-enum status balls_candidates_score(struct balls_candidates *candidates, const uint32_t *rows,
-	uint32_t count)
+enum status balls_candidates_score(struct balls_candidates *candidates,
+	const struct balls_listed *listed)
 {
 	uint32_t some[BATCH_ROWS];
-	for (uint32_t i = 0; i < count;) {
+	for (uint32_t i = 0; i < listed->count;) {
 		uint32_t taken = 0;
-		for (; taken < BATCH_ROWS && i < count; i++) {
-			some[taken] = rows == NULL ? i : rows[i];
-			taken += some[taken] < candidates->rows;
+		for (; taken < BATCH_ROWS && i < listed->count; i++) {
+			const uint32_t row = listed->rows == NULL ? i : listed->rows[i];
+			some[taken] = listed->first + row;
+			taken += row < listed->most;
 		}
 		if (balls_is_cancelled(candidates->query)) {
 			return STATUS_BUSY;

@@ -14,7 +14,6 @@
 struct balls_candidates {
 	const struct balls_kernels *kernels; /* borrowed */
 	struct balls_query *query;           /* borrowed */
-	uint32_t rows;                       /* of the table */
 	struct balls_found found;            /* borrowed */
 	size_t capacity;                     /* of found */
 	struct balls_kth kth;
@@ -26,10 +25,17 @@ void balls_candidates_begin(struct balls_candidates *candidates);
 /* Empties the buffer: scores each row that waits, or drops it because its bound is too low. */
 void balls_candidates_settle(struct balls_candidates *candidates);
 
-/* Scores the `count` rows that `rows` lists, or without a list the first `count` rows, without a
- * look at bounds. Errors: BUSY  cancelled. */
-enum status balls_candidates_score(struct balls_candidates *candidates, const uint32_t *rows,
-	uint32_t count);
+/* Rows of some balls: all, or those listed. */
+struct balls_listed {
+	const uint32_t *rows; /* NULL: all */
+	uint32_t count;
+	uint32_t most;  /* the balls have so many rows */
+	uint32_t first; /* the number of their first in this search */
+};
+
+/* Scores rows without a look at bounds. Errors: BUSY  cancelled. */
+enum status balls_candidates_score(struct balls_candidates *candidates,
+	const struct balls_listed *listed);
 
 static inline bool balls_is_cancelled(const struct balls_query *query)
 {

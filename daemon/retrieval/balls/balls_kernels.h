@@ -47,7 +47,8 @@ struct balls_around {
 	const struct balls *balls;
 	struct balls_lie lie;
 	float factor;
-	float *bounds; /* out, for each ball: no row of it has a better score, by this factor */
+	bool is_more; /* `bounds` are those of other balls on the same axes: the greater ones stay */
+	float *bounds; /* out, for each ball: no row of it has a better score, by this factor; -INFINITY: it has no row */
 };
 
 /* Compares the query with the axis of one ball. */
@@ -91,6 +92,7 @@ struct balls_scan {
 	float first_weight; /* the largest length beyond the first dims */
 	float miss_weight;  /* the largest distance from the axis */
 	float threshold;
+	uint32_t first; /* is added to the rows' numbers */
 };
 
 /* Rows that may be among the best. */

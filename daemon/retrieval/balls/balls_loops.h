@@ -252,6 +252,16 @@ TARGET static void look_along(const struct balls_along *along)
 	}
 }
 
+/* A value, or -INFINITY in the lanes of balls that have no block. */
+TARGET INLINE lanes where_blocks_are(lanes value, const uint32_t *first_blocks)
+{
+	const lanes_int from = *(const lanes_int_at *)(const void *)first_blocks;
+	const lanes_int behind = *(const lanes_int_at *)(const void *)(first_blocks + 1);
+	const lanes_int is_empty = from == behind;
+	return (lanes)(((lanes_int)value & ~is_empty) | ((lanes_int)all(-INFINITY) & is_empty));
+}
+
+/* This may read a few values behind `first_blocks`: other columns follow. */
 TARGET static void look_around(const struct balls_around *around)
 {
 	const struct balls *balls = around->balls;
@@ -269,7 +279,11 @@ TARGET static void look_around(const struct balls_around *around)
 			.error = error,
 			.off_min = root(larger(squared - high * high - slack, all(0))),
 			.off_max = root(larger(squared - low * low + slack, all(0)))};
-		store(around->bounds + i, bound(&terms, around->factor, &ranges, i, &place));
+		const lanes own =
+			where_blocks_are(bound(&terms, around->factor, &ranges, i, &place),
+				balls->first_blocks + i);
+		float *out = around->bounds + i;
+		store(out, around->is_more ? larger(own, load(out)) : own);
 	}
 }
 
@@ -312,7 +326,7 @@ TARGET INLINE void append(const struct balls_scan *scan, const uint8_t *block, l
 		if (rows[i] < scan->balls->rows) {
 			/* A NaN bounds nothing. */
 			found->uppers[found->count] = upper <= INFINITY ? upper : INFINITY;
-			found->rows[found->count++] = rows[i];
+			found->rows[found->count++] = scan->first + rows[i];
 		}
 	}
 }

@@ -22,14 +22,6 @@ static const double missed_between = 2;
 /* Up to so many times as many hits as were tried, the way from what is missed there to that is even. */
 static const double nearly = 2;
 
-/* A calibration finds most of the best rows while the k-th best score is still low. Balls that are searched after the
- * index meet the final one at once, and miss up to eight times as much by the same factor: where 0.95 was asked for,
- * they found 0.56 to 0.93 of their rows, in clusters of 20 to 1,000. */
-static const double missed_beside = 8;
-
-/* Recalls are kept as floats. */
-static const double rounding = 1e-6;
-
 double balls_recall_told(double shares, double squares, uint32_t queries, size_t k)
 {
 	const double count = queries + 1.0;
@@ -39,33 +31,11 @@ double balls_recall_told(double shares, double squares, uint32_t queries, size_t
 	return mean - 2 * sqrt(fmax(variance, 0) / count);
 }
 
-/* Whether a calibration with the recalls of one k may have missed nothing by the last factor, and tells of less than 1
- * since it has tried few queries. By rows of its own it may have tried as few as can be. */
-static bool may_be_faultless(const struct balls *balls, const float *recalls, size_t which)
-{
-	const uint32_t queries = *balls->queries > 0 ? *balls->queries : BALLS_QUERIES_MIN;
-	const double least = balls_recall_told(queries, queries, queries, balls_ks[which]);
-	return (double)recalls[BALLS_FACTORS - 1] >= least - rounding;
-}
-
-/* What is asked of the recalls that were measured, so that `recall` is found: that one in `part` of what may be missed is
- * missed; or, where a calibration cannot show that, as much as it can. */
-static double recall_to_show(const struct balls *balls, const float *recalls, double recall,
-	size_t which, double part)
-{
-	const double wanted = 1 - (1 - recall) / part;
-	const double best = (double)recalls[BALLS_FACTORS - 1];
-	return part == 1 || wanted <= best || !may_be_faultless(balls, recalls, which)
-		       ? wanted
-		       : fmax(recall, best);
-}
-
-/* The factor that finds the share `recall` of the best balls_ks[which], and misses one in `part` of what it may. */
+/* The factor that finds the share `recall` of the best balls_ks[which]. */
 static float factor_of(const struct balls *balls, enum balls_metric metric, double recall,
-	size_t which, double part)
+	size_t which)
 {
 	const float *recalls = balls->recalls + ((size_t)metric * BALLS_KS + which) * BALLS_FACTORS;
-	recall = recall_to_show(balls, recalls, recall, which, part);
 	for (size_t i = 0; i < BALLS_FACTORS; i++) {
 		if ((double)recalls[i] < recall) {
 			continue;
@@ -82,8 +52,8 @@ static float factor_of(const struct balls *balls, enum balls_metric metric, doub
 	return 1;
 }
 
-static float factor_for(const struct balls *balls, enum balls_metric metric, double recall,
-	uint64_t hits, double part)
+float balls_factor_for(const struct balls *balls, enum balls_metric metric, double recall,
+	uint64_t hits)
 {
 	size_t which = 0;
 	assert(metric < BALLS_METRICS);
@@ -94,28 +64,16 @@ static float factor_for(const struct balls *balls, enum balls_metric metric, dou
 		return 1;
 	}
 	if (which == 0 || balls_ks[which] == hits) {
-		return factor_of(balls, metric, recall, which, part);
+		return factor_of(balls, metric, recall, which);
 	}
 	const double beyond = (double)hits / (double)balls_ks[which - 1] - 1;
 	if (beyond <= nearly - 1) {
 		const double missed = 1 + (missed_between - 1) * beyond / (nearly - 1);
-		return factor_of(balls, metric, 1 - (1 - recall) / missed, which - 1, part);
+		return factor_of(balls, metric, 1 - (1 - recall) / missed, which - 1);
 	}
 	const double more = 1 - (1 - recall) / missed_between;
-	return fmaxf(factor_of(balls, metric, more, which, part),
-		factor_of(balls, metric, more, which - 1, part));
-}
-
-float balls_factor_for(const struct balls *balls, enum balls_metric metric, double recall,
-	uint64_t hits)
-{
-	return factor_for(balls, metric, recall, hits, 1);
-}
-
-float balls_factor_beside(const struct balls *balls, enum balls_metric metric, double recall,
-	uint64_t hits)
-{
-	return factor_for(balls, metric, recall, hits, missed_beside);
+	return fmaxf(factor_of(balls, metric, more, which),
+		factor_of(balls, metric, more, which - 1));
 }
 
 double balls_recall_to_ask(const struct balls *balls, double recall)

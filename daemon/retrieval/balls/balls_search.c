@@ -1,8 +1,7 @@
 /* balls_search.c - a search through granular balls.
  *
  *   balls_search -> score the loose rows
- *                -> bound all balls -> visit the most promising ones: the k-th best score rises, unless it
- *                   comes from balls that were searched before
+ *                -> bound all balls -> visit the most promising ones: the k-th best score rises
  *                -> visit the others whose bound reaches it: bound their blocks, then the rows of
  *                   these by their codes
  *   in between      settle: score the best candidates in full; the others must then beat these
@@ -19,14 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/retrieval/balls/balls_candidates.h"
 #include "daemon/retrieval/balls/balls_image.h"
 #include "daemon/retrieval/balls/balls_norm.h"
+#include "daemon/retrieval/balls/balls_visit.h"
 #include "daemon/retrieval/layers/adapter_kernels.h"
 
 enum {
-	CHUNK_BLOCKS = 64,
-	CHUNK_ROWS = CHUNK_BLOCKS * BALLS_BLOCK_ROWS,
 	/* So many candidates wait before they are settled. */
 	WAITING_ROWS = 128,
 	CANDIDATES_MIN = 4096,
@@ -34,46 +31,25 @@ enum {
 	BUCKETS = 64,
 	/* The memory of a ball is asked for so many balls before its visit. */
 	AHEAD = 4,
-	/* So many visits are begun before the first of them is ended: meanwhile its blocks come
-	 * from memory. */
-	VISITS = 4,
-	PREFETCH_BLOCKS = 4,
-	PREFETCH_BYTES = 256, /* of one column of a ball */
 };
 
 /* The factor of the term |s| |r| when the first balls are chosen; a smaller one of the query
  * counts. */
 static const float begin_factor_max = 0.25f;
 
-/* A visit of a ball. */
-struct visit {
-	struct balls_scan scan;
-	struct balls_coded coded;
-	uint32_t next; /* blocks [next, end) are not bounded yet */
-	uint32_t end;
-	uint32_t count;                /* of the next */
-	uint32_t blocks[CHUNK_BLOCKS]; /* to scan */
-};
-
 struct search {
-	const struct balls *balls;
-	const struct balls *
-		axes_of; /* whose axes are read: those that were searched before are in the cache */
+	const struct balls *balls; /* of the first part */
+	uint64_t rows;             /* of all parts */
 	const struct balls_kernels *kernels;
 	struct balls_terms terms;
-	uint64_t blocks_scanned;
 	struct balls_lie lie;
 	/* [balls] each. */
 	float *promises; /* the score that the best row of a ball is likely to have */
 	float *bounds;
 	uint32_t *some; /* balls to visit */
 	uint32_t *order;
-	/* The query, and the part of it that is off the axis of the ball that is visited. */
-	struct balls_coded coded;
-	float *prefix_query;         /* [prefix] */
-	float *prefix_beside;        /* [prefix] */
-	struct visit visits[VISITS]; /* that are begun */
-	struct balls_candidates candidates;
+	struct balls_coded coded; /* the query */
+	struct balls_visits visits;
 };
 
 /* ---- memory ---- */
@@ -94,17 +70,17 @@ static void *take(uint8_t *memory, size_t *at, size_t bytes)
 
 static size_t lay_out(struct search *search, uint8_t *memory)
 {
-	struct balls_candidates *candidates = &search->candidates;
+	struct balls_candidates *candidates = &search->visits.candidates;
 	const size_t balls = search->balls->balls;
 	const size_t prefix = balls_whole_lanes(search->balls->prefix);
 	const size_t k = candidates->query->top->k;
 	size_t at = 0;
 	search->coded.dims = (search->balls->dim + 3) / 4 * 4;
-	for (size_t i = 0; i < VISITS; i++) {
-		search->visits[i].coded.dims = search->balls->prefix;
-		search->visits[i].coded.codes = take(memory, &at, prefix);
+	for (size_t i = 0; i < BALLS_VISITS; i++) {
+		search->visits.sides[i].coded.dims = search->balls->prefix;
+		search->visits.sides[i].coded.codes = take(memory, &at, prefix);
 	}
-	candidates->capacity = (k < CANDIDATES_MIN / 4 ? CANDIDATES_MIN : 4 * k) + CHUNK_ROWS;
+	candidates->capacity = (k < CANDIDATES_MIN / 4 ? CANDIDATES_MIN : 4 * k) + BALLS_CHUNK_ROWS;
 	candidates->kth.capacity = 2 * k + BALLS_KTH_SPARE;
 	search->lie.along = take(memory, &at, balls * sizeof(float));
 	search->lie.errors = take(memory, &at, (balls / BALLS_BLOCK_ROWS + 1) * sizeof(float));
@@ -113,8 +89,8 @@ static size_t lay_out(struct search *search, uint8_t *memory)
 	search->some = take(memory, &at, (balls + 1) * sizeof(uint32_t));
 	search->order = take(memory, &at, balls * sizeof(uint32_t));
 	search->coded.codes = take(memory, &at, balls_whole_lanes(search->coded.dims));
-	search->prefix_query = take(memory, &at, prefix * sizeof(float));
-	search->prefix_beside = take(memory, &at, prefix * sizeof(float));
+	search->visits.prefix_query = take(memory, &at, prefix * sizeof(float));
+	search->visits.prefix_beside = take(memory, &at, prefix * sizeof(float));
 	candidates->found.uppers = take(memory, &at, candidates->capacity * sizeof(float));
 	candidates->found.rows = take(memory, &at, candidates->capacity * sizeof(uint32_t));
 	candidates->kth.scores = take(memory, &at, candidates->kth.capacity * sizeof(float));
@@ -137,115 +113,13 @@ static enum status get_space(struct search *search, struct balls_space *space)
 	return STATUS_OK;
 }
 
-/* ---- one ball ---- */
-
-static float root(float squared)
-{
-	return sqrtf(squared > 0 ? squared : 0);
-}
-
-/* Splits the query into what is along the axis of a ball and what is off it. */
-static void look_beside(struct search *search, uint32_t ball, struct visit *visit)
-{
-	const struct balls_terms *terms = &search->terms;
-	struct balls_beside beside = {
-		.balls = search->axes_of,
-		.ball = ball,
-		.query = search->candidates.query->query,
-		.prefix_query = search->prefix_query,
-		.prefix_beside = search->prefix_beside,
-		.coded = &visit->coded,
-	};
-	search->kernels->beside(&beside);
-	const float off = root(beside.off_squared);
-	const float squared = beside.off_squared + 4 * terms->slack * off * terms->norm;
-	visit->scan = (struct balls_scan){
-		.terms = *terms,
-		.balls = search->balls,
-		.coded = &visit->coded,
-		.along = beside.along,
-		.off = off,
-		.code_weight = terms->factor * root(beside.prefix_squared),
-		.rest_weight = terms->factor * root(squared - beside.prefix_squared),
-		.first_weight = terms->factor * root(squared - beside.first_squared),
-		.miss_weight = terms->factor * visit->coded.miss,
-	};
-}
-
-static void prefetch(const void *start, size_t bytes)
-{
-	const uint8_t *at = start;
-	for (size_t i = 0; i < bytes; i += BALLS_ALIGN) {
-		__builtin_prefetch(at + i);
-	}
-}
-
-/* Bounds the next blocks of a visit and chooses those to scan. */
-static void choose_blocks(struct search *search, struct visit *visit)
-{
-	const struct balls *balls = search->balls;
-	float uppers[CHUNK_BLOCKS];
-	const uint32_t left = visit->end - visit->next;
-	const struct balls_bounds bounds = {
-		.terms = search->terms,
-		.ranges = &balls->of_blocks,
-		.first = visit->next,
-		.count = left < CHUNK_BLOCKS ? left : CHUNK_BLOCKS,
-		.along = visit->scan.along,
-		.off = visit->scan.off,
-		.out = uppers,
-	};
-	search->kernels->bounds(&bounds);
-	visit->count = search->kernels->pick(uppers, (uint32_t)bounds.count,
-		search->candidates.kth.threshold, visit->blocks);
-	for (uint32_t i = 0; i < visit->count; i++) {
-		visit->blocks[i] += visit->next;
-	}
-	visit->next += (uint32_t)bounds.count;
-	assert(visit->count <= bounds.count && visit->next <= visit->end);
-}
-
-static void begin_visit(struct search *search, struct visit *visit, uint32_t ball)
-{
-	const struct balls *balls = search->balls;
-	look_beside(search, ball, visit);
-	visit->next = balls->first_blocks[ball];
-	visit->end = balls->first_blocks[ball + 1];
-	choose_blocks(search, visit);
-	for (uint32_t i = 0; i < visit->count && i < PREFETCH_BLOCKS; i++) {
-		prefetch(balls->block_data + visit->blocks[i] * balls->block_bytes,
-			(size_t)2 * BALLS_ALIGN + (size_t)balls->first * BALLS_BLOCK_ROWS);
-	}
-}
-
-/* Scans the blocks that were chosen, then chooses and scans the rest. Candidates may wait
- * afterwards. */
-static void end_visit(struct search *search, struct visit *visit)
-{
-	struct balls_candidates *candidates = &search->candidates;
-	for (;;) {
-		visit->scan.threshold = candidates->kth.threshold;
-		search->kernels->scan(&visit->scan, visit->blocks, visit->count,
-			&candidates->found);
-		search->blocks_scanned += visit->count;
-		assert(candidates->found.count <= candidates->capacity);
-		if (candidates->found.count + CHUNK_ROWS > candidates->capacity) {
-			balls_candidates_settle(candidates);
-		}
-		if (visit->next == visit->end) {
-			return;
-		}
-		choose_blocks(search, visit);
-	}
-}
-
 /* ---- all balls ---- */
 
 /* Finds how the query lies by the axes, and projects it on the prefix. */
 static void look_along(struct search *search)
 {
 	const struct balls *balls = search->balls;
-	const float *query = search->candidates.query->query;
+	const float *query = search->visits.candidates.query->query;
 	const struct balls_along along = {
 		.terms = search->terms,
 		.balls = balls,
@@ -254,15 +128,15 @@ static void look_along(struct search *search)
 	};
 	search->kernels->encode(query, balls->dim, &search->coded);
 	search->kernels->along(&along);
-	memset(search->prefix_query, 0, balls_whole_lanes(balls->prefix) * sizeof(float));
+	memset(search->visits.prefix_query, 0, balls_whole_lanes(balls->prefix) * sizeof(float));
 	if (balls->basis == NULL) {
-		memcpy(search->prefix_query, query, balls->dim * sizeof(float));
+		memcpy(search->visits.prefix_query, query, balls->dim * sizeof(float));
 		return;
 	}
 	const struct adapter_product product = {
 		.x = query,
 		.w = balls->basis,
-		.y = search->prefix_query,
+		.y = search->visits.prefix_query,
 		.rows = 1,
 		.outs = balls->prefix,
 		.in = balls->dim,
@@ -271,24 +145,28 @@ static void look_along(struct search *search)
 	adapter_kernels_at(0)->product(&product);
 }
 
+/* Bounds each ball: the best of what its parts may have. */
 static void look_around(const struct search *search, float factor, float *bounds)
 {
-	const struct balls_around around = {
-		.terms = search->terms,
-		.balls = search->balls,
-		.lie = search->lie,
-		.factor = factor,
-		.bounds = bounds,
-	};
-	search->kernels->around(&around);
+	for (size_t i = 0; i < search->visits.part_count; i++) {
+		const struct balls_around around = {
+			.terms = search->terms,
+			.balls = search->visits.parts[i].balls,
+			.lie = search->lie,
+			.factor = factor,
+			.is_more = i > 0,
+			.bounds = bounds,
+		};
+		search->kernels->around(&around);
+	}
 }
 
 /* Chooses the most promising balls, best first, so many that they hold about 2 k rows. */
 static uint32_t choose_seeds(struct search *search, uint32_t *seeds)
 {
 	const struct balls *balls = search->balls;
-	const uint64_t rows = 2 * (uint64_t)search->candidates.kth.k;
-	uint64_t wanted = 3 + rows * balls->balls / (balls->rows + 1);
+	const uint64_t rows = 2 * (uint64_t)search->visits.candidates.kth.k;
+	uint64_t wanted = 3 + rows * balls->balls / (search->rows + 1);
 	wanted = wanted < SEEDS_MAX ? wanted : SEEDS_MAX;
 	wanted = wanted < balls->balls ? wanted : balls->balls;
 	const float limit =
@@ -308,24 +186,31 @@ static uint32_t choose_seeds(struct search *search, uint32_t *seeds)
 	return count;
 }
 
+/* About how many rows a ball has. */
+static uint64_t count_rows(const struct search *search, uint32_t ball)
+{
+	uint64_t blocks = 0;
+	for (size_t i = 0; i < search->visits.part_count; i++) {
+		blocks += balls_count_blocks(search->visits.parts[i].balls, ball);
+	}
+	return blocks * BALLS_BLOCK_ROWS;
+}
+
 static void visit_seeds(struct search *search)
 {
-	const struct balls *balls = search->balls;
 	uint32_t seeds[SEEDS_MAX];
 	const float factor = search->terms.factor;
 	look_around(search, factor < begin_factor_max ? factor : begin_factor_max,
 		search->promises);
 	const uint32_t count = choose_seeds(search, seeds);
 	uint64_t rows = 0;
-	for (uint32_t i = 0; i < count && rows < 2 * search->candidates.kth.k; i++) {
+	for (uint32_t i = 0; i < count && rows < 2 * search->visits.candidates.kth.k; i++) {
 		const uint32_t ball = seeds[i];
 		search->bounds[ball] = -INFINITY; /* visited */
-		rows += (uint64_t)BALLS_BLOCK_ROWS *
-			(balls->first_blocks[ball + 1] - balls->first_blocks[ball]);
-		begin_visit(search, &search->visits[0], ball);
-		end_visit(search, &search->visits[0]);
+		rows += count_rows(search, ball);
+		balls_visit_ball(&search->visits, ball);
 	}
-	balls_candidates_settle(&search->candidates);
+	balls_end_visits(&search->visits);
 }
 
 static uint32_t bucket_of(float bound, float low, float scale)
@@ -344,7 +229,7 @@ static uint32_t put_in_order(struct search *search)
 	float low = INFINITY;
 	float high = -INFINITY;
 	const uint32_t count = search->kernels->pick(bounds, search->balls->balls,
-		search->candidates.kth.threshold, search->some);
+		search->visits.candidates.kth.threshold, search->some);
 	for (uint32_t i = 0; i < count; i++) {
 		low = bounds[some[i]] < low ? bounds[some[i]] : low;
 		high = bounds[some[i]] > high ? bounds[some[i]] : high;
@@ -363,73 +248,70 @@ static uint32_t put_in_order(struct search *search)
 	return count;
 }
 
-/* Asks for the memory that a visit reads first. */
-static void prefetch_ball(const struct search *search, uint32_t ball)
-{
-	const struct balls *balls = search->balls;
-	const uint32_t prefix = balls_whole_lanes(balls->prefix);
-	const uint32_t first = balls->first_blocks[ball];
-	const size_t bytes = (balls->first_blocks[ball + 1] - first) * sizeof(float);
-	const size_t some = bytes < PREFETCH_BYTES ? bytes : PREFETCH_BYTES;
-	const size_t axis_bytes = balls->dim * sizeof(float);
-	prefetch(search->axes_of->axes + (size_t)ball * balls->dim,
-		axis_bytes < PREFETCH_BYTES ? axis_bytes : PREFETCH_BYTES);
-	prefetch(search->axes_of->prefix_axes + (size_t)ball * prefix, prefix * sizeof(float));
-	prefetch(balls->of_blocks.along_max + first, some);
-	prefetch(balls->of_blocks.along_min + first, some);
-	prefetch(balls->of_blocks.off_max + first, some);
-	if (search->terms.metric == BALLS_COSINE) {
-		prefetch(balls->of_blocks.cosine_min + first, some);
-		prefetch(balls->of_blocks.cosine_max + first, some);
-	} else if (search->terms.metric == BALLS_L2) {
-		prefetch(balls->of_blocks.off_min + first, some);
-	}
-}
-
 static enum status visit_others(struct search *search)
 {
-	struct balls_candidates *candidates = &search->candidates;
+	struct balls_candidates *candidates = &search->visits.candidates;
 	const uint32_t count = put_in_order(search);
-	uint32_t begun = 0;
-	uint32_t ended = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		const uint32_t ball = search->order[i];
 		if (balls_is_cancelled(candidates->query)) {
 			return STATUS_BUSY;
 		}
 		if (i + AHEAD < count) {
-			prefetch_ball(search, search->order[i + AHEAD]);
+			balls_prefetch(&search->visits, search->order[i + AHEAD]);
 		}
 		if (search->bounds[ball] < candidates->kth.threshold) {
 			continue;
 		}
-		begin_visit(search, &search->visits[begun++ % VISITS], ball);
-		if (begun - ended == VISITS) {
-			end_visit(search, &search->visits[ended++ % VISITS]);
-		}
+		balls_visit_ball(&search->visits, ball);
 		if (candidates->found.count >= WAITING_ROWS) {
 			balls_candidates_settle(candidates);
 		}
 	}
-	assert(begun - ended < VISITS);
-	for (; ended < begun; ended++) {
-		end_visit(search, &search->visits[ended % VISITS]);
-	}
-	balls_candidates_settle(candidates);
-	assert(candidates->found.count == 0);
+	balls_end_visits(&search->visits);
 	return STATUS_OK;
 }
 
 /* ---- the whole ---- */
 
+static void list_parts(struct search *search, const struct balls *balls,
+	const struct balls_query *query)
+{
+	assert(query->beside_count <= BALLS_BESIDE_MAX);
+	for (size_t i = 0; i <= query->beside_count; i++) {
+		const struct balls *of = i == 0 ? balls : query->beside[i - 1];
+		assert(balls_are_alike(balls, of));
+		search->visits.parts[i] =
+			(struct balls_part){.balls = of, .first = (uint32_t)search->rows};
+		search->rows += of->rows;
+	}
+	search->visits.part_count = 1 + query->beside_count;
+	assert(search->rows <= UINT32_MAX);
+}
+
+/* Scores the loose rows of each part, or all rows. */
+static enum status score_listed(struct search *search, bool all)
+{
+	enum status status = STATUS_OK;
+	for (size_t i = 0; i < search->visits.part_count && status == STATUS_OK; i++) {
+		const struct balls *balls = search->visits.parts[i].balls;
+		const struct balls_listed listed = {
+			.rows = all ? NULL : balls->loose_rows,
+			.count = all ? balls->rows : balls->loose,
+			.most = balls->rows,
+			.first = search->visits.parts[i].first,
+		};
+		status = balls_candidates_score(&search->visits.candidates, &listed);
+	}
+	return status;
+}
+
 enum status balls_search_with(const struct balls *balls, struct balls_query *query,
 	struct balls_space *space, const struct balls_kernels *kernels)
 {
 	const double norm = balls_norm(query->query, balls->dim);
-	const struct balls *before = query->before;
 	struct search search = {
 		.balls = balls,
-		.axes_of = before == NULL ? balls : before,
 		.kernels = kernels,
 		.terms = {.metric = query->metric,
 			.norm = (float)norm,
@@ -437,34 +319,35 @@ enum status balls_search_with(const struct balls *balls, struct balls_query *que
 			.factor = query->factor >= 1  ? 1
 				  : query->factor > 0 ? query->factor
 						      : 0},
-		.candidates = {.kernels = kernels, .query = query, .rows = balls->rows},
 	};
+	struct balls_visits *visits = &search.visits;
+	visits->kernels = kernels;
+	visits->terms = search.terms;
+	visits->balls = balls;
+	visits->query = query->query;
+	visits->candidates = (struct balls_candidates){.kernels = kernels, .query = query};
 	assert(query->top->k > 0 && query->metric < BALLS_METRICS);
-	assert(before == NULL || balls_are_alike(before, balls));
+	list_parts(&search, balls, query);
 	query->compared = 0;
 	query->exact = false;
 	enum status status = get_space(&search, space);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	balls_candidates_begin(&search.candidates);
+	balls_candidates_begin(&search.visits.candidates);
 	if (!balls_norm_is_usable(norm)) {
-		status = balls_candidates_score(&search.candidates, NULL, balls->rows);
+		status = score_listed(&search, true);
 		query->exact = status == STATUS_OK;
 		return status;
 	}
-	status = balls_candidates_score(&search.candidates, balls->loose_rows, balls->loose);
-	if (status == STATUS_OK && before == NULL) {
-		look_along(&search);
-	}
+	status = score_listed(&search, false);
 	if (status == STATUS_OK) {
+		look_along(&search);
 		look_around(&search, search.terms.factor, search.bounds);
-		if (before == NULL || search.candidates.kth.count < search.candidates.kth.k) {
-			visit_seeds(&search);
-		}
+		visit_seeds(&search);
 		status = visit_others(&search);
 	}
-	query->compared += search.blocks_scanned * BALLS_BLOCK_ROWS;
+	query->compared += search.visits.blocks_scanned * BALLS_BLOCK_ROWS;
 	query->exact = status == STATUS_OK && search.terms.factor >= 1;
 	return status;
 }

@@ -6,7 +6,6 @@
 #include "daemon/store/index/index.h"
 #include "daemon/store/index/written.h"
 #include "daemon/store/memtable/generation.h"
-#include "daemon/store/read/rows.h"
 #include "daemon/store/row/stored.h"
 #include "daemon/store/system/clock.h"
 
@@ -25,7 +24,7 @@ static void read_rows(void *arg, uint32_t first, uint32_t count, float *out)
 	const struct listed *listed = arg;
 	const struct table_spec *spec = listed->reader.spec;
 	for (uint32_t i = 0; i < count; i++) {
-		const struct row_version *version = listed->image->versions[first + i];
+		const struct row_version *version = listed->image->rows[first + i].version;
 		const struct stored_row row = {
 			.data = version->row,
 			.low = row_version_low(version, spec),
@@ -43,8 +42,7 @@ static uint32_t list(const struct written_job *job, struct written_image *image)
 		const struct memtable_row *row = generation_place(job->generation, place);
 		if (!row->version->deleted &&
 			entry_version(row->entry, job->visible) == row->version) {
-			image->versions[count] = row->version;
-			image->ids[count++] = rows_id_of_entry(row->entry);
+			image->rows[count++] = (struct written_row){row->entry, row->version};
 		}
 	}
 	return count;
@@ -67,7 +65,7 @@ static enum status find_balls(const struct written_job *job, const struct writte
 			balls_members(&part->balls, balls);
 		}
 		for (uint32_t row = 0; row < part->balls.rows && at < count; row++) {
-			if (part->versions[row] == image->versions[at]) {
+			if (part->rows[row].version == image->rows[at].version) {
 				known[at++] = balls[row];
 			}
 		}
@@ -135,7 +133,7 @@ uint64_t written_image_bytes(const struct index *index, uint64_t places)
 	struct balls_layout layout;
 	balls_layout(&shape, &layout);
 	return sizeof(struct written_image) + layout.bytes +
-	       (rows + 1) * (sizeof(void *) + sizeof(uint64_t));
+	       (rows + 1) * sizeof(struct written_row);
 }
 
 uint64_t written_build_bytes(const struct index *index, uint64_t places)

@@ -19,10 +19,9 @@ struct written_image *written_image_new(_Atomic uint64_t *counted, size_t rows)
 	atomic_init(&image->refs, 1);
 	image->counted = counted;
 	/* One more, since malloc(0) may be NULL. */
-	image->versions = malloc((rows + 1) * sizeof(const struct row_version *));
-	image->ids = malloc((rows + 1) * sizeof *image->ids);
-	count(image, sizeof *image + (rows + 1) * (sizeof(void *) + sizeof *image->ids));
-	if (image->versions == NULL || image->ids == NULL) {
+	image->rows = malloc((rows + 1) * sizeof *image->rows);
+	count(image, sizeof *image + (rows + 1) * sizeof *image->rows);
+	if (image->rows == NULL) {
 		written_image_drop(image);
 		return NULL;
 	}
@@ -47,8 +46,7 @@ void written_image_drop(struct written_image *image)
 	}
 	atomic_fetch_sub_explicit(image->counted, image->bytes, memory_order_relaxed);
 	free(image->data);
-	free(image->versions);
-	free(image->ids);
+	free(image->rows);
 	free(image);
 }
 

@@ -6,7 +6,7 @@
  * that were superseded before are left out, so a reader of less must not use it. Older images are
  * larger; what is behind the newest one has no image yet.
  *
- * Versions belong to the generation, and an image may outlive it: only who has found the generation in
+ * Entries and versions belong to the generation, and an image may outlive it: only who has found the generation in
  * the memtable, or has pinned it, may read them.
  *
  * Threads: an image is constant. The images of a memtable are replaced as a whole, by one thread; who
@@ -22,24 +22,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct memtable_entry;
 struct row_version;
 
 /* Of a memtable: half of them of each generation. */
 enum { WRITTEN_IMAGES_MAX = 16 };
+
+/* A row of an image. */
+struct written_row {
+	const struct memtable_entry *entry;
+	const struct row_version *version;
+};
 
 struct written_image {
 	uint64_t generation; /* its number */
 	uint64_t from;       /* places [from, end) */
 	uint64_t end;
 	uint64_t visible;
-	uint64_t axes;                       /* the hash of those of the index (index.h) */
-	uint64_t built_ms;                   /* monotonic */
-	struct balls balls;                  /* without rows: none is left of these places */
-	void *data;                          /* owned, as the next two */
-	const struct row_version **versions; /* [balls.rows] */
-	uint64_t *ids;                       /* [balls.rows]: as rows.h names them */
-	uint64_t bytes;                      /* of all this */
-	_Atomic uint64_t *counted;           /* borrowed: what its bytes were added to */
+	uint64_t axes;             /* the hash of those of the index (index.h) */
+	uint64_t built_ms;         /* monotonic */
+	struct balls balls;        /* without rows: none is left of these places */
+	void *data;                /* owned, as the next */
+	struct written_row *rows;  /* [balls.rows] */
+	uint64_t bytes;            /* of all this */
+	_Atomic uint64_t *counted; /* borrowed: what its bytes were added to */
 	atomic_uint refs;
 };
 

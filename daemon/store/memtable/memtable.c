@@ -223,6 +223,44 @@ void memtable_prefetch_slot(const struct memtable *memtable, uint64_t hash)
 	}
 }
 
+/* The first entry of a hash in the run that begins at its home; NULL: there is none. */
+static const struct memtable_entry *entry_of_hash(const struct generation *generation,
+	uint64_t hash)
+{
+	struct bucket bucket = {0};
+	if (generation != NULL) {
+		bucket = generation_bucket(generation, generation_bucket_of(hash));
+	}
+	for (size_t i = 0; bucket.slots != NULL && i < SLOTS_RUN; i++) {
+		uint64_t other;
+		struct memtable_entry *entry;
+		if (!slot_read(&bucket.slots[(hash + i) & bucket.mask], &other, &entry)) {
+			return NULL;
+		}
+		if (other == hash) {
+			return entry;
+		}
+	}
+	return NULL;
+}
+
+void memtable_prefetch_entry(const struct memtable *memtable, uint64_t hash)
+{
+	__builtin_prefetch(entry_of_hash(active_of(memtable), hash));
+	__builtin_prefetch(entry_of_hash(frozen_of(memtable), hash));
+}
+
+void memtable_prefetch_version(const struct memtable *memtable, uint64_t hash)
+{
+	const struct generation *generations[] = {active_of(memtable), frozen_of(memtable)};
+	for (size_t i = 0; i < 2; i++) {
+		const struct memtable_entry *entry = entry_of_hash(generations[i], hash);
+		if (entry != NULL) {
+			__builtin_prefetch(entry_newest(entry));
+		}
+	}
+}
+
 static struct generation *pin(struct generation *generation)
 {
 	if (generation != NULL) {

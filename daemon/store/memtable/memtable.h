@@ -113,8 +113,10 @@ struct memtable_question {
 void memtable_find(const struct memtable *memtable, const struct memtable_question *question,
 	uint32_t first, uint32_t count, const struct row_version **out);
 
-/* Loads what memtable_get will look at first into the cache. */
+/* Loads what memtable_get will look at into the cache, one after the other: slots, then entries, then versions. */
 void memtable_prefetch_slot(const struct memtable *memtable, uint64_t hash);
+void memtable_prefetch_entry(const struct memtable *memtable, uint64_t hash);
+void memtable_prefetch_version(const struct memtable *memtable, uint64_t hash);
 
 /* A row of a memtable on a walk. */
 struct memtable_row {

@@ -53,6 +53,7 @@ struct row_place rows_place(const struct rows *rows, uint64_t number)
 	return (struct row_place){
 		.view = &segment->set->segments[segment->number]->view,
 		.row = (uint32_t)(number - segment->first),
+		.level = segment->level,
 	};
 }
 
@@ -119,36 +120,68 @@ void rows_prefetch_key(const struct rows *rows, uint64_t id)
 	}
 }
 
-void rows_prefetch_newer(const struct rows *rows, uint64_t id)
-{
-	const struct table *table = rows->table;
-	const struct row_place place = rows_place(rows, id - rows_first_base_id);
-	const uint8_t *key;
-	size_t len;
-	if (segment_key(place.view, place.row, &key, &len)) {
-		memtable_prefetch_slot(table->memtable, siphash(&table->seed, key, len));
-	}
-}
-
 bool rows_is_superseded(const struct rows *rows, uint64_t id, const uint8_t *key, size_t len)
 {
-	const struct table *table = rows->table;
 	if (!rows_may_be_superseded(rows, id)) {
 		return false;
 	}
-	if (id < rows_first_base_id) {
-		return memtable_stream_is_behind(&rows->stream, entry_of(id));
+	struct rows_asked asked = {.id = id, .key = key, .len = len};
+	if (id >= rows_first_base_id) {
+		asked.level = segment_of(rows, id - rows_first_base_id)->level;
+		asked.hash = siphash(&rows->table->seed, key, len);
 	}
-	const uint32_t level = segment_of(rows, id - rows_first_base_id)->level;
-	const uint64_t hash = siphash(&table->seed, key, len);
-	return memtable_get(table->memtable, rows->visible, hash, key, len) != NULL ||
-	       table_is_above(table, level, hash, key, len);
+	return rows_answer(rows, &asked);
 }
 
-bool rows_is_newest(const struct rows *rows, uint64_t id, const struct row_version *version)
+enum status rows_ask(const struct rows *rows, uint64_t id, const struct row_place *place,
+	struct rows_asked *out)
 {
-	assert(id < rows_first_base_id);
-	return entry_version(entry_of(id), rows->visible) == version;
+	const struct table *table = rows->table;
+	*out = (struct rows_asked){.id = id};
+	if (id < rows_first_base_id) {
+		const struct memtable_entry *entry = entry_of(id);
+		out->key = entry->key;
+		out->len = entry->key_len;
+		out->hash = entry->hash;
+	} else if (segment_key(place->view, place->row, &out->key, &out->len)) {
+		out->level = place->level;
+		out->hash = siphash(&table->seed, out->key, out->len);
+		table_prefetch_filter(table, out->hash);
+	} else {
+		return STATUS_CORRUPT;
+	}
+	memtable_prefetch_slot(table->memtable, out->hash);
+	return STATUS_OK;
+}
+
+void rows_ask_entry(const struct rows *rows, const struct rows_asked *asked)
+{
+	memtable_prefetch_entry(rows->table->memtable, asked->hash);
+	if (asked->id >= rows_first_base_id) {
+		table_prefetch_above(rows->table, asked->level, asked->hash);
+	}
+}
+
+void rows_ask_version(const struct rows *rows, const struct rows_asked *asked)
+{
+	memtable_prefetch_version(rows->table->memtable, asked->hash);
+}
+
+bool rows_answer(const struct rows *rows, const struct rows_asked *asked)
+{
+	const struct table *table = rows->table;
+	if (asked->id < rows_first_base_id) {
+		return memtable_stream_is_behind(&rows->stream, entry_of(asked->id));
+	}
+	return memtable_get(table->memtable, rows->visible, asked->hash, asked->key, asked->len) !=
+		       NULL ||
+	       table_is_above(table, asked->level, asked->hash, asked->key, asked->len);
+}
+
+bool rows_is_newest(const struct rows *rows, const struct memtable_entry *entry,
+	const struct row_version *version)
+{
+	return entry_version(entry, rows->visible) == version;
 }
 
 int rows_compare_keys(const struct rows *rows, uint64_t a, uint64_t b)

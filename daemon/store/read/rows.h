@@ -109,6 +109,7 @@ static inline uint64_t row_block_id(const struct row_block *block, uint32_t i)
 struct row_place {
 	const struct segment *view;
 	uint32_t row;
+	uint32_t level;
 };
 struct row_place rows_place(const struct rows *rows, uint64_t number);
 
@@ -120,10 +121,6 @@ enum status rows_get_key(const struct rows *rows, uint64_t id, const uint8_t **k
 
 /* Prefetches a row's key, for a rows_get or rows_get_key that follows soon. */
 void rows_prefetch_key(const struct rows *rows, uint64_t id);
-
-/* Prefetches what the memtable has of the key of a row of the files, for a rows_is_superseded that follows
- * soon. */
-void rows_prefetch_newer(const struct rows *rows, uint64_t id);
 
 /* Whether rows of the files may have been written or deleted since. If not, rows_is_superseded is false
  * for all of them. */
@@ -145,8 +142,26 @@ static inline bool rows_may_be_superseded(const struct rows *rows, uint64_t id)
  * where a newer delta cannot tell; then the walk ends with CORRUPT. */
 bool rows_is_superseded(const struct rows *rows, uint64_t id, const uint8_t *key, size_t len);
 
-/* Whether this is the version that a reader uses of a row of the memtable. */
-bool rows_is_newest(const struct rows *rows, uint64_t id, const struct row_version *version);
+/* The same for many rows at once, so that their cache misses overlap: rows_ask of each, then rows_ask_entry of each,
+ * rows_ask_version, and rows_answer. */
+struct rows_asked {
+	uint64_t id;
+	const uint8_t *key; /* borrowed */
+	size_t len;
+	uint64_t hash;
+	uint32_t level;
+};
+/* Of a row of the memtable; `place` is that of a row of the files. Errors: CORRUPT  its key. */
+enum status rows_ask(const struct rows *rows, uint64_t id, const struct row_place *place,
+	struct rows_asked *out);
+void rows_ask_entry(const struct rows *rows, const struct rows_asked *asked);
+void rows_ask_version(const struct rows *rows, const struct rows_asked *asked);
+/* As rows_is_superseded. */
+bool rows_answer(const struct rows *rows, const struct rows_asked *asked);
+
+/* Whether a reader uses this version of a row of the memtable. */
+bool rows_is_newest(const struct rows *rows, const struct memtable_entry *entry,
+	const struct row_version *version);
 
 /* Below 0: the key of `a` comes before that of `b`: numbers by value, byte strings as by memcmp. */
 int rows_compare_keys(const struct rows *rows, uint64_t a, uint64_t b);

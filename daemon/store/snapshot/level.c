@@ -334,24 +334,70 @@ enum status table_find_rows(const struct table *table, const struct find *find, 
 	return table_find_below(table, table->level_count, find, first, count, rows);
 }
 
-bool table_is_above(const struct table *table, size_t i, uint64_t hash, const uint8_t *key,
-	size_t len)
+/* The levels above level i that may have a key; a bit for each. */
+static uint8_t levels_above(const struct table *table, size_t i, uint64_t hash)
 {
 	const struct level_filter *filter =
 		atomic_load_explicit(&((struct table *)table)->filter, memory_order_acquire);
 	const uint8_t asks = filter == NULL ? all_levels(table) : *level_filter_at(filter, hash);
-	for (size_t above = i + 1; above < table->level_count; above++) {
-		struct base_set *set = table->levels[above]->set;
-		const uint32_t number =
-			(asks & 1u << above) == 0 ? BASE_NO_SEGMENT : base_set_find(set, hash);
+	return (uint8_t)(asks & all_levels(table) & ~((2u << i) - 1));
+}
+
+void table_prefetch_filter(const struct table *table, uint64_t hash)
+{
+	const struct level_filter *filter =
+		atomic_load_explicit(&((struct table *)table)->filter, memory_order_acquire);
+	if (filter != NULL) {
+		__builtin_prefetch(level_filter_at(filter, hash));
+	}
+}
+
+void table_prefetch_above(const struct table *table, size_t i, uint64_t hash)
+{
+	for (uint8_t asks = levels_above(table, i, hash); asks != 0; asks = without_highest(asks)) {
+		const struct base_set *set = table->levels[31 - __builtin_clz((unsigned)asks)]->set;
+		const uint32_t number = base_set_find(set, hash);
+		if (number != BASE_NO_SEGMENT) {
+			const struct segment *view = &set->segments[number]->view;
+			__builtin_prefetch(&view->slots[segment_home(view, hash)]);
+		}
+	}
+}
+
+/* Whether a segment that was checked has a key. */
+static bool has_key(const struct segment *view, uint64_t hash, const uint8_t *key, size_t len)
+{
+	const uint32_t home = segment_home(view, hash);
+	for (uint32_t slot = home; slot < view->slot_count && slot - home < SEGMENT_PROBE_SLOTS;
+		slot++) {
+		const struct segment_slot at = view->slots[slot];
+		const uint8_t *own;
+		size_t own_len;
+		if (at.row_plus_one == 0) {
+			return false;
+		}
+		if (at.tag == (uint32_t)hash && at.row_plus_one <= view->rows &&
+			segment_key(view, at.row_plus_one - 1, &own, &own_len) && own_len == len &&
+			memcmp(own, key, len) == 0) {
+			return true;
+		}
+	}
+	uint32_t row;
+	return segment_seek(view, segment_first_row(view, hash), hash, key, len, &row);
+}
+
+bool table_is_above(const struct table *table, size_t i, uint64_t hash, const uint8_t *key,
+	size_t len)
+{
+	for (uint8_t asks = levels_above(table, i, hash); asks != 0; asks = without_highest(asks)) {
+		struct base_set *set = table->levels[31 - __builtin_clz((unsigned)asks)]->set;
+		const uint32_t number = base_set_find(set, hash);
 		if (number == BASE_NO_SEGMENT) {
 			continue;
 		}
-		const struct segment *view = &set->segments[number]->view;
-		uint32_t row;
 		if ((base_segment_state(set->segments[number]) != BASE_READY &&
 			    base_segment_wait(set, number) != BASE_READY) ||
-			segment_seek(view, segment_first_row(view, hash), hash, key, len, &row)) {
+			has_key(&set->segments[number]->view, hash, key, len)) {
 			return true;
 		}
 	}

@@ -98,6 +98,10 @@ enum status table_find_rows(const struct table *table, const struct find *find, 
 enum status table_find_below(const struct table *table, size_t below, const struct find *find,
 	uint32_t first, uint32_t count, struct found_row *rows);
 
+/* Load what table_is_above will look at into the cache: first the filter, then slots. */
+void table_prefetch_filter(const struct table *table, uint64_t hash);
+void table_prefetch_above(const struct table *table, size_t i, uint64_t hash);
+
 /* Whether a level above level i has something of a key, or cannot tell. May block. */
 bool table_is_above(const struct table *table, size_t i, uint64_t hash, const uint8_t *key,
 	size_t len);

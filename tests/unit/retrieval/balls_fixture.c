@@ -225,6 +225,12 @@ void table_score(void *arg, const uint32_t *rows, uint32_t count, float *scores)
 	}
 }
 
+uint64_t table_id(void *arg, uint32_t row)
+{
+	(void)arg;
+	return row + UINT64_C(1000);
+}
+
 uint8_t *table_index(struct table *table, const struct balls_options *options, struct balls *balls,
 	size_t *bytes)
 {
@@ -263,8 +269,10 @@ enum status table_search(struct table *table, const struct balls *balls,
 		.score = table_score,
 		.arg = table,
 		.top = out,
-		.first_id = 1000,
+		.id = table_id,
 		.cancel = &table->stop,
+		.beside = search->beside,
+		.beside_count = search->beside_count,
 	};
 	enum status status = topk_init(out, search->k, search->min_score, table_compare, NULL);
 	table->query = search->query;
@@ -294,7 +302,7 @@ void table_search_all(struct table *table, const struct table_search *search, st
 	for (uint32_t row = 0; row < table->rows; row++) {
 		if (table->hidden[row] == 0) {
 			topk_push(out, score_row(table, table->values + (size_t)row * table->dim),
-				row + 1000);
+				table_id(table, row));
 		}
 	}
 	topk_finish(out);

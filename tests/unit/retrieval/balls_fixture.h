@@ -48,6 +48,8 @@ struct balls_source table_source(struct table *table);
 /* A query for it: mostly a row and noise. */
 void table_query(const struct table *table, uint64_t *random, float *out);
 void table_score(void *arg, const uint32_t *rows, uint32_t count, float *scores);
+/* Ids are no numbers of rows: 1000 stands for the first. */
+uint64_t table_id(void *arg, uint32_t row);
 
 /* Builds and opens; the image is the caller's to free. NULL: no memory, or stopped. */
 uint8_t *table_index(struct table *table, const struct balls_options *options, struct balls *balls,
@@ -63,6 +65,9 @@ struct table_search {
 	float factor;
 	float min_score;
 	const struct balls_kernels *kernels; /* NULL: the fastest */
+	/* Of the last rows of the table, where the index is of the first alone. */
+	const struct balls *const *beside;
+	size_t beside_count;
 	bool exact;
 	uint64_t compared;
 };

@@ -2,7 +2,6 @@
  *
  *   test_balls [CONFIGURATIONS]   of the random ones; 10000 unless told
  */
-#include "daemon/retrieval/balls/balls_recall.h"
 #include "daemon/retrieval/balls/balls_search.h"
 #include "daemon/retrieval/building/balls_build.h"
 
@@ -130,7 +129,7 @@ static void hits_of_before_count(void **state)
 		.score = table_score,
 		.arg = &indexed.table,
 		.top = &found,
-		.first_id = 1000};
+		.id = table_id};
 	assert_int_equal(balls_search(&indexed.balls, &inner, &space), STATUS_OK);
 	topk_finish(&found);
 	assert_int_equal(found.count, 30);
@@ -144,83 +143,73 @@ static void hits_of_before_count(void **state)
 	indexed_free(&indexed);
 }
 
-/* The same query of one part of a table after the other, whose balls have the axes of the first. */
-static void expect_exact_in_turn(struct table *whole, struct table parts[2],
-	const struct balls balls[2], const struct table_search *search,
-	const struct balls_kernels *kernels)
+/* One query of three parts of a table, each with balls of its own on the axes of the first. */
+static void search_together(uint32_t dim)
 {
-	struct topk expected;
-	struct topk found;
-	struct balls_space space = {0};
-	table_search_all(whole, search, &expected);
-	assert_int_equal(topk_init(&found, search->k, -INFINITY, table_compare, NULL), STATUS_OK);
-	struct balls_query query = {.query = search->query,
-		.metric = search->metric,
-		.factor = search->factor,
-		.score = table_score,
-		.top = &found,
-		.first_id = 1000};
-	for (size_t i = 0; i < 2; i++) {
-		parts[i].query = search->query;
-		parts[i].metric = search->metric;
-		query.arg = &parts[i];
-		assert_int_equal(balls_search_with(&balls[i], &query, &space, kernels), STATUS_OK);
-		assert_true(query.exact);
-		query.before = &balls[0];
-		query.first_id += parts[i].rows;
-	}
-	topk_finish(&found);
-	assert_true(same_hits(&found, &expected));
-	topk_fini(&expected);
-	topk_fini(&found);
-	balls_space_fini(&space);
-}
-
-static void search_in_turn(uint32_t dim)
-{
-	enum { FIRST = 2000, ROWS = 2700, DIM_MAX = 70 };
-	static const uint32_t ks[] = {1, 30, FIRST + 30}; /* no bar is left by the last */
+	enum { PARTS = 3, DIM_MAX = 70 };
+	static const uint32_t ends[] = {2000, 2070, 2700};
+	static const uint32_t ks[] = {1, 30, 2100};
 	struct table whole;
-	struct balls balls[2];
-	uint8_t *images[2];
+	struct balls balls[PARTS];
+	const struct balls *const beside[] = {&balls[1], &balls[2]};
+	uint8_t *images[PARTS];
 	size_t bytes;
 	float query[DIM_MAX];
 	uint64_t random = 7;
 	assert_true(dim <= DIM_MAX);
-	table_make(&whole, TABLE_CLUSTERS, ROWS, dim, 11);
-	struct table parts[2] = {whole, whole};
-	parts[0].rows = FIRST;
-	parts[1].rows = ROWS - FIRST;
-	parts[1].values += (size_t)FIRST * dim;
-	parts[1].hidden += FIRST;
+	table_make(&whole, TABLE_CLUSTERS, ends[PARTS - 1], dim, 11);
+	for (size_t i = (size_t)ends[0] * dim; i < (size_t)ends[1] * dim; i++) {
+		whole.values[i] *= 2; /* beyond what the first part has */
+	}
+	whole.values[(size_t)ends[1] * dim] = INFINITY; /* a loose row */
+	whole.hidden[3] = whole.hidden[2005] = whole.hidden[2500] = 1;
 	struct balls_options options = {.granularity = 64, .query_count = 1, .queries = no_query};
-	images[0] = table_index(&parts[0], &options, &balls[0], &bytes);
-	assert_non_null(images[0]);
-	options.previous = &balls[0];
-	images[1] = table_index(&parts[1], &options, &balls[1], &bytes);
-	assert_non_null(images[1]);
-	assert_true(balls_are_alike(&balls[0], &balls[1]));
+	for (size_t i = 0; i < PARTS; i++) {
+		const uint32_t first = i == 0 ? 0 : ends[i - 1];
+		struct table part = whole;
+		part.rows = ends[i] - first;
+		part.values += (size_t)first * dim;
+		images[i] = table_index(&part, &options, &balls[i], &bytes);
+		assert_non_null(images[i]);
+		assert_true(balls_are_alike(&balls[0], &balls[i]));
+		options.previous = &balls[0];
+	}
 	for (unsigned i = 0; i < 60; i++) {
-		table_query(&whole, &random, query);
-		const struct table_search search = {.query = query,
+		struct topk expected;
+		struct table_search search = {.query = query,
 			.metric = i % BALLS_METRICS,
 			.k = ks[i / BALLS_METRICS % 3],
 			.factor = 1,
-			.min_score = -INFINITY};
-		for (size_t set = 0; balls_kernels_at(set) != NULL; set++) {
-			expect_exact_in_turn(&whole, parts, balls, &search, balls_kernels_at(set));
+			.min_score = -INFINITY,
+			.beside = beside,
+			.beside_count = PARTS - 1};
+		table_query(&whole, &random, query);
+		if (i == 59) {
+			memset(query, 0, sizeof query); /* it has no bounds */
 		}
+		table_search_all(&whole, &search, &expected);
+		for (size_t set = 0; balls_kernels_at(set) != NULL; set++) {
+			struct topk found;
+			search.kernels = balls_kernels_at(set);
+			assert_int_equal(table_search(&whole, &balls[0], &search, &found),
+				STATUS_OK);
+			assert_true(search.exact);
+			assert_true(same_hits(&found, &expected));
+			topk_fini(&found);
+		}
+		topk_fini(&expected);
 	}
-	free(images[0]);
-	free(images[1]);
+	for (size_t i = 0; i < PARTS; i++) {
+		free(images[i]);
+	}
 	table_free(&whole);
 }
 
-static void balls_on_the_same_axes_are_searched_in_turn(void **state)
+static void balls_on_the_same_axes_are_searched_together(void **state)
 {
 	(void)state;
-	search_in_turn(20);
-	search_in_turn(70); /* with a basis of the codes */
+	search_together(20);
+	search_together(70); /* with a basis of the codes */
 }
 
 static void every_instruction_set_finds_the_same(void **state)
@@ -300,30 +289,6 @@ static void whenever_exact_is_said_it_is(void **state)
 	}
 }
 
-/* Where no factor of a calibration found all, none is enough beside the index; where it cannot tell of more since it had
- * few queries, the last is. */
-static void a_recall_that_was_not_reached_is_not_promised_beside(void **state)
-{
-	(void)state;
-	float recalls[BALLS_METRICS * BALLS_KS * BALLS_FACTORS];
-	const uint32_t queries = 200;
-	const struct balls balls = {.queries = &queries, .recalls = recalls};
-	const float told = (float)balls_recall_told(queries, queries, queries, balls_ks[1]);
-	const float ends[] = {0.96f, told};
-	const double asked[] = {0.95, 0.99};
-	const float factors[] = {1, balls_factors[BALLS_FACTORS - 1]};
-	assert_true(told > 0.99f && told < 1);
-	for (size_t i = 0; i < 2; i++) {
-		for (size_t at = 0; at < sizeof recalls / sizeof *recalls; at++) {
-			const size_t factor = at % BALLS_FACTORS;
-			recalls[at] = factor == BALLS_FACTORS - 1 ? ends[i] : (float)factor / 10;
-		}
-		assert_true(balls_factor_for(&balls, BALLS_INNER_PRODUCT, asked[i], 10) < 1);
-		assert_float_equal(balls_factor_beside(&balls, BALLS_INNER_PRODUCT, asked[i], 10),
-			factors[i], 0.001);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,10 +297,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(hidden_rows_are_not_found),
 		cmocka_unit_test(a_least_score_cuts),
 		cmocka_unit_test(hits_of_before_count),
-		cmocka_unit_test(balls_on_the_same_axes_are_searched_in_turn),
+		cmocka_unit_test(balls_on_the_same_axes_are_searched_together),
 		cmocka_unit_test(every_instruction_set_finds_the_same),
 		cmocka_unit_test(whenever_exact_is_said_it_is),
-		cmocka_unit_test(a_recall_that_was_not_reached_is_not_promised_beside),
 	};
 	if (argc > 1) {
 		configurations = (unsigned)strtoul(argv[1], NULL, 10);

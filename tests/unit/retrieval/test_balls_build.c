@@ -160,48 +160,30 @@ static void few_directions_are_recognised(void **state)
 	}
 }
 
-/* The best of two tables by the balls of the first, and then by those of the second; returns how many of the best k of
- * both it has found. */
-static size_t found_of_both(struct indexed *base, struct indexed *more, struct table_search search,
-	float beside)
+/* A table of the rows of two. */
+static void join(struct table *out, const struct table *first, const struct table *more)
 {
-	struct topk top;
-	struct topk best[2];
-	struct balls_space space = {0};
-	struct balls_query asked = {
-		.query = search.query,
-		.metric = search.metric,
-		.factor = search.factor,
-		.score = table_score,
-		.arg = &base->table,
-		.top = &top,
-	};
-	assert_int_equal(topk_init(&top, search.k, -INFINITY, table_compare, NULL), STATUS_OK);
-	table_search_all(&base->table, &search, &best[0]);
-	table_search_all(&more->table, &search, &best[1]);
-	assert_int_equal(balls_search(&base->balls, &asked, &space), STATUS_OK);
-	asked.arg = &more->table;
-	asked.factor = beside;
-	asked.before = &base->balls;
-	asked.first_id = base->table.rows;
-	assert_int_equal(balls_search(&more->balls, &asked, &space), STATUS_OK);
-	topk_finish(&top);
-	size_t places[2] = {0};
-	float limit = 0;
-	for (uint32_t i = 0; i < search.k; i++) {
-		const size_t which =
-			best[0].hits[places[0]].score >= best[1].hits[places[1]].score ? 0 : 1;
-		limit = best[which].hits[places[which]++].score;
+	const size_t values = (size_t)first->rows * first->dim;
+	table_make(out, TABLE_EQUAL, first->rows + more->rows, first->dim, 1);
+	memcpy(out->values, first->values, values * sizeof(float));
+	memcpy(out->values + values, more->values, (size_t)more->rows * more->dim * sizeof(float));
+}
+
+/* How many of the best rows a search finds. */
+static size_t count_found(struct table *table, const struct balls *balls,
+	struct table_search *search)
+{
+	struct topk best;
+	struct topk found;
+	size_t count = 0;
+	table_search_all(table, search, &best);
+	assert_int_equal(table_search(table, balls, search, &found), STATUS_OK);
+	for (size_t i = 0; i < found.count; i++) {
+		count += found.hits[i].score >= best.hits[best.count - 1].score;
 	}
-	size_t found = 0;
-	for (size_t i = 0; i < top.count; i++) {
-		found += top.hits[i].score >= limit;
-	}
-	topk_fini(&top);
-	topk_fini(&best[0]);
-	topk_fini(&best[1]);
-	balls_space_fini(&space);
-	return found;
+	topk_fini(&best);
+	topk_fini(&found);
+	return count;
 }
 
 /* Rows that were written since have balls on the axes of the index, with its recalls. */
@@ -223,22 +205,26 @@ static void what_is_beside_an_index_is_found_as_often(void **state)
 		.query_count = USERS};
 	for (size_t i = 0; i < sizeof counts / sizeof *counts * 2; i++) {
 		struct indexed more;
+		struct table both;
+		const struct balls *const beside[] = {&more.balls};
 		const enum balls_metric metric = metrics[i % 2];
 		size_t found = 0;
 		table_make(&more.table, TABLE_CLUSTERS, counts[i / 2], DIM, 100 + i);
 		more.image = table_index(&more.table, &like, &more.balls, &more.bytes);
 		assert_non_null(more.image);
+		join(&both, &base.table, &more.table);
 		for (size_t query = 0; query < QUERIES; query++) {
-			const struct table_search search = {.query = users.values +
-								     (USERS + query) * DIM,
+			struct table_search search = {.query = users.values + (USERS + query) * DIM,
 				.metric = metric,
 				.k = K,
 				.factor = balls_factor_for(&base.balls, metric, 0.95, K),
-				.min_score = -INFINITY};
-			found += found_of_both(&base, &more, search,
-				balls_factor_beside(&base.balls, metric, 0.95, K));
+				.min_score = -INFINITY,
+				.beside = beside,
+				.beside_count = 1};
+			found += count_found(&both, &base.balls, &search);
 		}
 		assert_in_range(found, (size_t)K * QUERIES * 95 / 100, (size_t)K * QUERIES);
+		table_free(&both);
 		indexed_free(&more);
 	}
 	indexed_free(&base);
