@@ -1,7 +1,9 @@
 /* local_follow.c - the thread that follows a daemon: its page, its log, and what its tables are. */
 #include "daemon/local/local_state.h"
 
+#include "daemon/store/catalog/current.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/system/clock.h"
 
 #include <sched.h>
@@ -305,6 +307,22 @@ static uint64_t catch_up(struct local_state *state, const struct visible *page, 
 	return *quiet < QUIET_AFTER ? BUSY_MS : QUIET_MS;
 }
 
+/* While the page stands still: on a network file system a map does not show what the daemon stores, but `current` moves. Of the
+ * files alone it says all; how far the log may be read only the page says. */
+static void look_without_page(struct local_state *state)
+{
+	struct error err;
+	uint64_t sequence;
+	const struct snapshot *now = atomic_load(&state->store->current);
+	if (state->options.follow == LOCAL_FOLLOW_RELEASES && !state->must_load &&
+		!local_snapshot_is_settling(state) &&
+		current_read_sequence(state->store->folder, &sequence, NULL) == STATUS_OK &&
+		sequence != now->sequence) {
+		const struct visible page = state->page;
+		(void)adopt(state, &page, &err);
+	}
+}
+
 /* One look. Returns how long it may pause. */
 static uint64_t look(struct local_state *state, unsigned *quiet)
 {
@@ -315,6 +333,7 @@ static uint64_t look(struct local_state *state, unsigned *quiet)
 	move_horizon(state);
 	if (!read_page(state, &page) || !visible_is_alive(&page, clock_monotonic_ns())) {
 		renew_view(state);
+		look_without_page(state);
 		return DEAD_MS;
 	}
 	if (!fits(state, &page) || state->must_load) {

@@ -170,16 +170,12 @@ static void a_new_start_of_the_store_is_followed(void **state)
 	}
 }
 
-/* As in a folder that was put back from a copy. */
-static void a_page_in_another_file_is_followed(void **state)
+/* Another file with the same bytes takes the place of the page, as in a folder that was put back from a copy. */
+static void replace_page(const struct pair *pair)
 {
-	struct pair *pair = *state;
 	char path[PATH_MAX];
 	char beside[PATH_MAX];
 	uint8_t page[VISIBLE_BYTES];
-	pair_open(pair, LOCAL_FOLLOW_WRITES);
-	pair_await(pair, pair_put(pair, "a", 0, 20, 1));
-	pair_close_store(pair);
 	path_of(pair, path, "visible");
 	path_of(pair, beside, "visible.copy");
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -189,9 +185,35 @@ static void a_page_in_another_file_is_followed(void **state)
 	assert_int_equal(write(fd, page, sizeof page), sizeof page);
 	assert_int_equal(close(fd), 0);
 	assert_int_equal(rename(beside, path), 0);
+}
+
+static void a_page_in_another_file_is_followed(void **state)
+{
+	struct pair *pair = *state;
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	pair_await(pair, pair_put(pair, "a", 0, 20, 1));
+	pair_close_store(pair);
+	replace_page(pair);
 	pair_open_store(pair);
 	pair_await(pair, pair_put(pair, "b", 0, 20, 2));
 	pair_expect_rows(pair, 0, 100);
+}
+
+/* As on a network file system, whose maps do not show what the store writes. */
+static void without_a_page_that_moves_releases_are_followed(void **state)
+{
+	struct pair *pair = *state;
+	replace_page(pair); /* the store goes on in the one that it has */
+	pair_open(pair, LOCAL_FOLLOW_RELEASES);
+	for (uint32_t i = 1; i <= 3; i++) {
+		(void)pair_put_both(pair, 0, 50, (float)i);
+		pair_merge(pair);
+		pair_await_current(pair);
+		pair_await(pair, i);
+		pair_expect_rows(pair, 0, 100);
+	}
+	assert_true(stats_of(pair).lag_ms > 0);
+	assert_int_equal(stats_of(pair).frames, 0);
 }
 
 /* With a handler of faults that costs the lag, and nothing else. */
@@ -394,6 +416,7 @@ int main(void)
 		cmocka_unit_test(a_write_to_a_release_that_was_just_sealed_is_seen),
 		cmocka_unit_test(a_new_start_of_the_store_is_followed),
 		cmocka_unit_test(a_page_in_another_file_is_followed),
+		cmocka_unit_test(without_a_page_that_moves_releases_are_followed),
 		cmocka_unit_test(a_page_that_is_cut_ends_nothing),
 		cmocka_unit_test(what_a_new_start_does_not_have_is_dropped),
 		cmocka_unit_test(what_stands_behind_the_last_visible_frame_is_not_read),
