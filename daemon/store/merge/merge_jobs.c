@@ -113,18 +113,47 @@ static enum status merge_news(struct merge_job *job, enum merge_reason reason, s
 	return status == STATUS_OK ? merge_table(job, err) : status;
 }
 
-/* The base takes in what deltas have, range by range. */
+/* Lets in what is due, since writers wait for that, and takes the table that there is then. If its release was dropped, the
+ * next range says so. */
+static void let_in(struct merge_job *job)
+{
+	struct store *store = job->store;
+	if (job->let_in == NULL) {
+		return;
+	}
+	job->let_in(job->pace_arg);
+	store_lock_admin(store);
+	struct table *now =
+		release_find(snapshot_find(store_current(store), job->release), job->table->number);
+	if (now != NULL && now != job->table) {
+		now->refs++;
+		table_drop(job->table);
+		job->table = now;
+	}
+	store_unlock_admin(store);
+}
+
+/* The base takes in what deltas have, range by range: each that there is by now, once. What is let in makes new deltas,
+ * and may write ranges anew itself. */
 static enum status merge_old(struct merge_job *job, enum merge_reason reason, struct error *err)
 {
 	const struct range_wish wish = {
 		.share = share_of(job, reason),
 		.expired = job->expired,
-		.most = SIZE_MAX,
+		.older_than = job->table->next_file,
+		.most = 1,
 	};
+	enum status status = STATUS_OK;
+	uint64_t ranges;
 	if (reason == MERGE_ASKED) {
 		job->pace = job->hurry; /* what was written is in the files, and somebody waits */
 	}
-	return merge_goes_by_range(job) ? merge_ranges(job, &wish, err) : STATUS_OK;
+	do {
+		ranges = job->ranges;
+		let_in(job);
+		status = merge_goes_by_range(job) ? merge_ranges(job, &wish, err) : STATUS_OK;
+	} while (job->ranges > ranges && (status == STATUS_OK || status == STATUS_CORRUPT));
+	return status;
 }
 
 typedef enum status merge_fn(struct merge_job *job, enum merge_reason reason, struct error *err);

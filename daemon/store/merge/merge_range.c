@@ -92,11 +92,12 @@ static enum status merge_listed(struct merge_job *job, const struct range_wish *
 	for (size_t i = 0; i < count && merged < wish->most; i++) {
 		const struct hash_range *hashes = &ranges[i].hashes;
 		const bool has_newer = table_range_bytes(job->table, wish->level + 1, hashes) > 0;
+		const bool is_new = wish->older_than > 0 && ranges[i].age >= wish->older_than;
 		const bool is_due = has_newer && wish->share > 0 && !ranges[i].damaged &&
 				    is_much(job->table, ranges, count, wish->share);
 		const bool is_asked = (has_newer && wish->share == 0) ||
 				      (wish->expired && merge_range_has_expired(job, hashes));
-		if (!is_due && !is_asked) {
+		if ((!is_due && !is_asked) || is_new) {
 			continue;
 		}
 		if (ranges[i].damaged) {
@@ -110,8 +111,9 @@ static enum status merge_listed(struct merge_job *job, const struct range_wish *
 			status = of_range;
 		} else if (of_range != STATUS_OK) {
 			return of_range;
+		} else {
+			merged++;
 		}
-		merged++;
 	}
 	job->ranges += merged;
 	return status;

@@ -25,10 +25,12 @@ struct range_wish {
 	 * base; 0: all of them */
 	uint64_t share;
 	bool expired; /* those with rows that have expired for good */
-	size_t most;  /* no more than so many */
+	uint64_t
+		older_than; /* those that no file of this number or a higher one is of; 0: of any age */
+	size_t most;        /* no more than so many */
 };
 
-/* Merges them. job->ranges says how many there were. Errors: CORRUPT  a range that is wanted whatever the share is
+/* Merges them. job->ranges grows by how many there were. Errors: CORRUPT  a range that is wanted whatever the share is
  * damaged; the others were merged; NOT_FOUND  the release was dropped; those of merge_table. */
 enum status merge_ranges(struct merge_job *job, const struct range_wish *wish, struct error *err);
 

@@ -177,6 +177,8 @@ static struct merge_job model_of(struct merger *merger)
 
 /* ---- one merge ---- */
 
+static void run_due(void *arg);
+
 static enum status merge_once(struct merger *merger, const struct merge_ask *what,
 	struct merge_result *result, bool *left, struct error *err)
 {
@@ -184,7 +186,8 @@ static enum status merge_once(struct merger *merger, const struct merge_ask *wha
 	if (status != STATUS_OK) {
 		return status;
 	}
-	const struct merge_job model = model_of(merger);
+	struct merge_job model = model_of(merger);
+	model.let_in = what->reason == MERGE_DUE ? NULL : run_due;
 	status = merge_tables(&model, &what->scope, what->reason, result, left, err);
 	const enum status trimmed = merge_trim_log(merger->store, status == STATUS_OK ? err : NULL);
 	return status == STATUS_OK ? trimmed : status;
@@ -358,6 +361,16 @@ static bool is_due(struct merger *merger)
 			 (old || fullness >= FULLNESS_BEGIN || has_grown(merger));
 	return (due || fullness >= merger->go_on_at) && !atomic_load(&store->stop) &&
 	       !atomic_load(&store->writer->read_only);
+}
+
+/* Makes the merge that is due, if there is one, between two ranges of one that was asked for. */
+static void run_due(void *arg)
+{
+	struct merger *merger = arg;
+	if (is_due(merger)) {
+		run_merge(merger, NULL);
+		atomic_store(&merger->running, true);
+	}
 }
 
 /* What the thread does next. */

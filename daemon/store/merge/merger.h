@@ -83,7 +83,9 @@ struct merge_job {
 	enum status (*pace)(void *arg, uint64_t bytes, struct error *err);
 	/* The same without a pause. */
 	enum status (*hurry)(void *arg, uint64_t bytes, struct error *err);
-	void *pace_arg;
+	/* Is called before each range that a base takes in, and may merge what else is due; NULL: nothing is. */
+	void (*let_in)(void *arg);
+	void *pace_arg;          /* their argument */
 	struct salvage *salvage; /* the range is repaired (repair.h); NULL: it must be sound */
 	enum status status;      /* of what was done of it so far */
 	uint64_t rows;           /* out: of the new files */

@@ -1,13 +1,16 @@
 /* test_merge_tables.c - a merge of some tables leaves the others as they are; what was written to any of them is merged
- * before a base takes in deltas. */
+ * before a base takes in deltas, and between its ranges. */
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merger.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/state/reader.h"
+#include "daemon/store/state/state.h"
 #include "daemon/store/write/writer.h"
 #include "tests/unit/store/levels_fixture.h"
+#include "tests/unit/wait.h"
 
 #include <setjmp.h>
 #include <string.h>
@@ -165,6 +168,168 @@ static void what_was_written_comes_before_ranges(void **state)
 	scratch_expect(scratch, "r2", 50, 50, 1);
 }
 
+/* ---- what is let in between ranges ---- */
+
+/* A base of several ranges, with deltas above it. */
+static size_t make_ranges(struct scratch *scratch, struct expected *expected)
+{
+	scratch_close(scratch);
+	scratch->sizes.segment_bytes = 4096;
+	scratch->sizes.range_bytes = 8192;
+	scratch_open(scratch);
+	levels_make(scratch, expected);
+	levels_add_deltas(scratch, expected, 4);
+	const size_t ranges = scratch_table(scratch, "t")->levels[0]->file_count;
+	snapshot_end(scratch->store);
+	assert_true(ranges >= 8);
+	return ranges;
+}
+
+static uint64_t ranges_written(const struct scratch *scratch)
+{
+	return atomic_load(&scratch->store->merge_steps.of[MERGE_STEP_RANGE].count);
+}
+
+/* A merge of all ranges, which lets others in. */
+struct host {
+	struct scratch *scratch;
+	struct expected *expected;
+	struct merge_job model;
+	unsigned asked; /* how often */
+	bool drops;     /* the release goes then, too */
+};
+
+static enum status on_piece(void *arg, uint64_t bytes, struct error *err)
+{
+	(void)arg;
+	(void)bytes;
+	(void)err;
+	return STATUS_OK;
+}
+
+static enum status merge_model(const struct host *host, enum merge_reason reason,
+	struct merge_result *result, struct error *err)
+{
+	const struct merge_scope all = {0};
+	struct merge_job model = host->model;
+	bool left = false;
+	freeze_all(host->scratch);
+	model.cut = atomic_load(&host->scratch->store->visible);
+	model.let_in = reason == MERGE_DUE ? NULL : model.let_in;
+	const enum status status = merge_tables(&model, &all, reason, result, &left, err);
+	assert_false(left);
+	return status;
+}
+
+static void on_range(void *arg)
+{
+	enum { GUEST = 4 };
+	struct host *host = arg;
+	struct error err = {0};
+	struct merge_result result = {0};
+	if (++host->asked != GUEST) {
+		return;
+	}
+	levels_put(host->scratch, host->expected, 0, 700, 9);
+	levels_put(host->scratch, host->expected, 300, 50, 0);
+	scratch_must(merge_model(host, MERGE_DUE, &result, &err), &err);
+	assert_int_equal(result.tables, 1);
+	assert_true(is_merged(host->scratch, "r1"));
+	if (host->drops) {
+		scratch_must(store_release_drop(host->scratch->store, "r1", &err), &err);
+	}
+}
+
+static struct host host_of(struct scratch *scratch, struct expected *expected)
+{
+	return (struct host){.scratch = scratch,
+		.expected = expected,
+		.model = {.store = scratch->store,
+			.clock_ms = INT64_MIN,
+			.pace = on_piece,
+			.hurry = on_piece,
+			.let_in = on_range}};
+}
+
+static void each_range_is_written_once_whatever_is_let_in(void **state)
+{
+	struct scratch *scratch = *state;
+	struct expected expected;
+	struct error err = {0};
+	struct merge_result result = {0};
+	const size_t ranges = make_ranges(scratch, &expected);
+	struct host host = host_of(scratch, &expected);
+	const uint64_t before = ranges_written(scratch);
+	host.model.pace_arg = &host;
+	levels_put(scratch, &expected, 0, 1, 5);
+	scratch_must(merge_model(&host, MERGE_FULL, &result, &err), &err);
+	assert_int_equal(host.asked, ranges + 1);
+	assert_int_equal(ranges_written(scratch) - before, ranges);
+	assert_int_equal(result.tables, 1);
+	assert_int_equal(levels_count_levels(scratch), 2); /* what came in between */
+	levels_expect(scratch, &expected);
+	scratch_reopen(scratch);
+	levels_expect(scratch, &expected);
+}
+
+static void a_release_may_be_dropped_between_ranges(void **state)
+{
+	struct scratch *scratch = *state;
+	struct expected expected;
+	struct error err = {0};
+	struct merge_result result = {0};
+	(void)make_ranges(scratch, &expected);
+	struct host host = host_of(scratch, &expected);
+	host.model.pace_arg = &host;
+	host.drops = true;
+	levels_put(scratch, &expected, 0, 1, 5);
+	scratch_must(merge_model(&host, MERGE_FULL, &result, &err), &err);
+	assert_int_equal(result.tables, 0);
+	assert_string_equal(scratch->events, "");
+}
+
+static void *merge_all(void *arg)
+{
+	struct scratch *scratch = arg;
+	(void)levels_merge_full(scratch);
+	return NULL;
+}
+
+/* More rows than a memtable may hold are put while a merge of all ranges writes as slowly as it may. */
+static void writers_do_not_wait_for_a_merge_of_all_ranges(void **state)
+{
+	enum { ROUNDS = 4, BOUND = 800 };
+	struct scratch *scratch = *state;
+	struct expected expected;
+	struct wait wait = {0};
+	pthread_t thread;
+	(void)make_ranges(scratch, &expected);
+	scratch_close(scratch);
+	scratch->write.merge_rate = 1;
+	scratch->write.memtable_rows = BOUND;
+	scratch_open(scratch);
+	assert_int_equal(pthread_create(&thread, NULL, merge_all, scratch), 0);
+	while (atomic_load(&scratch->store->merge_steps.of[MERGE_STEP_RANGE].bytes) == 0) {
+		wait_a_moment(&wait);
+	}
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		levels_put(scratch, &expected, UINT64_C(100) * round, BOUND / 2, 10 + round);
+	}
+	(void)levels_merge(scratch); /* the other one must hurry for it */
+	(void)pthread_join(thread, NULL);
+	/* What was written came before the last range. */
+	const struct table *table = scratch_table(scratch, "t");
+	uint64_t last = 0;
+	for (size_t i = 0; i < table->levels[0]->file_count; i++) {
+		const uint64_t number = table->levels[0]->files[i].number;
+		last = number > last ? number : last;
+	}
+	const bool came_before = table->level_count > 1 && table->levels[1]->files[0].number < last;
+	snapshot_end(scratch->store);
+	assert_true(came_before);
+	levels_expect(scratch, &expected);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, levels_setup, scratch_teardown)
 
 int main(void)
@@ -173,6 +338,9 @@ int main(void)
 		TEST(others_stay_as_they_are),
 		TEST(what_there_is_not_is_said),
 		TEST(what_was_written_comes_before_ranges),
+		TEST(each_range_is_written_once_whatever_is_let_in),
+		TEST(a_release_may_be_dropped_between_ranges),
+		TEST(writers_do_not_wait_for_a_merge_of_all_ranges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
