@@ -39,8 +39,8 @@ struct rep_local_options {
 	enum rep_follow follow;
 	/* Bytes of rows that wait for a merge, and of the images of them; 0: 1 GiB. */
 	uint64_t memory_max;
-	unsigned
-		open_timeout_ms; /* how long opening may take, with all that is in the log; 0: 30,000 */
+	/* How long opening may take, with all that is in the log; 0: 30,000. */
+	unsigned open_timeout_ms;
 	/* Calls fail with REP_BUSY where what they would show may be older than this, which counts with has_max_lag. */
 	unsigned max_lag_ms;
 	bool has_max_lag;

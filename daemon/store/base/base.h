@@ -140,7 +140,7 @@ enum status base_file_check(const char *path, const struct base_file_info *info,
 
 /* Opens the files of a level in `folder`. A file that is damaged or missing does not fail the call:
  * its segments are BASE_DAMAGED, and err->text says why, though STATUS_OK is returned.
- * Errors: CORRUPT  the infos do not cover every hash once, or those of a delta one twice; UNSUPPORTED  of a newer format; NO_MEMORY. */
+ * Errors: CORRUPT  infos do not cover every hash once, or of a delta one twice; UNSUPPORTED  a newer format; NO_MEMORY. */
 enum status base_set_open(const char *folder, const struct base_owner *owner,
 	const struct base_file_info *infos, size_t count, struct base_set **out, struct error *err);
 /* The same for a level that follows one whose files are open: those that it has, too, are shared. */

@@ -24,10 +24,9 @@ struct range_wish {
 	/* Those for which newer levels have something, as long as deltas have more than so many thousandths of the
 	 * base; 0: all of them */
 	uint64_t share;
-	bool expired; /* those with rows that have expired for good */
-	uint64_t
-		older_than; /* those that no file of this number or a higher one is of; 0: of any age */
-	size_t most;        /* no more than so many */
+	bool expired;        /* those with rows that have expired for good */
+	uint64_t older_than; /* those whose files have lower numbers; 0: of any age */
+	size_t most;         /* no more than so many */
 };
 
 /* Merges them. job->ranges grows by how many there were. Errors: CORRUPT  a range that is wanted whatever the share is

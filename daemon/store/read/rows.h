@@ -151,7 +151,7 @@ struct rows_asked {
 	uint64_t hash;
 	uint32_t level;
 };
-/* Of a row of the memtable; `place` is that of a row of the files. Errors: CORRUPT  its key. */
+/* Of a row of the memtable; `place` counts for a row of the files alone. Errors: CORRUPT  its key. */
 enum status rows_ask(const struct rows *rows, uint64_t id, const struct row_place *place,
 	struct rows_asked *out);
 void rows_ask_entry(const struct rows *rows, const struct rows_asked *asked);
