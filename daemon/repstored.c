@@ -50,7 +50,9 @@ static int check(const struct settings *settings)
 	struct error err;
 	if (process_check(settings, &err) != STATUS_OK ||
 		backup_folder_check(settings, &err) != STATUS_OK) {
-		(void)fprintf(stderr, "repstored: %s\n", err.text);
+		const bool has_file = settings->config[0] != '\0';
+		(void)fprintf(stderr, "repstored: %s%s%s\n", settings->config, has_file ? ": " : "",
+			err.text);
 		return PROCESS_FAILED;
 	}
 	(void)printf("the settings are fine: %s\n",

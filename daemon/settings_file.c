@@ -42,6 +42,9 @@ static char *next_line(char *buffer, int size, void *arg)
 		return NULL;
 	}
 	source->number++;
+	if (memchr(source->line, '\0', (size_t)got) != NULL) {
+		fail(source, STATUS_BAD_REQUEST, "the line has a byte of value 0", "");
+	}
 	const char *text = source->line;
 	while (isspace((unsigned char)*text)) {
 		text++;

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509err.h>
 #include <stdio.h>
@@ -51,9 +52,23 @@ static enum status check_readable(const char *kind, const char *path, struct err
 	return error_set(err, STATUS_IO, "%s '%s': %s", kind, path, strerror(errno));
 }
 
+/* Whether a file had nothing that looked like what was read. */
+static bool is_no_pem(unsigned long code)
+{
+	const int lib = ERR_GET_LIB(code);
+	const int reason = ERR_GET_REASON(code);
+	return (lib == ERR_LIB_PEM && reason == PEM_R_NO_START_LINE) ||
+	       (lib == ERR_LIB_OSSL_DECODER && reason == ERR_R_UNSUPPORTED);
+}
+
 static enum status fail_file(const char *kind, const char *path, struct error *err)
 {
 	char what[ERROR_TEXT_BYTES];
+	if (is_no_pem(ERR_peek_error())) {
+		ERR_clear_error();
+		return error_set(err, STATUS_BAD_REQUEST, "%s '%s': it is no PEM file of one", kind,
+			path);
+	}
 	(void)snprintf(what, sizeof what, "%s '%s'", kind, path);
 	return tls_fail(err, STATUS_BAD_REQUEST, what);
 }

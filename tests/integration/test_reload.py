@@ -279,7 +279,9 @@ class Reload(harness.Case):
         self.assertEqual(self.check('[access]\nread = user:daemon\n'), (0, 'the settings are fine: %s\n' % name, ''))
         self.assertEqual(self.check('[log]\ndurability = never\n'),
                          (1, '', "repstored: %s:2: durability: 'never' given, sync or periodic allowed\n" % name))
-        self.assertEqual(self.check('[net]\nlisten = tcp:10.0.0.1:7\n')[0], 1)
+        status, _, says = self.check('[net]\nlisten = tcp:10.0.0.1:7\n')
+        self.assertEqual(status, 1)
+        self.assertTrue(says.startswith("repstored: %s: listen 'tcp:10.0.0.1:7': " % name), says)
         self.assertEqual(self.check('[http]\nlisten = tcp:127.0.0.1:7\n')[0], 0)
         for wrong in ('tcp:10.0.0.1:7', 'tls:127.0.0.1:7', 'nothing:7'):
             self.assertEqual(self.check('[http]\nlisten = %s\n' % wrong)[0], 1, wrong)

@@ -528,6 +528,9 @@ class Refused(TlsCase):
         broken = self.path('broken.pem')
         with open(broken, 'w', encoding='ascii') as file:
             file.write('-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n')
+        junk = self.path('junk.pem')
+        with open(junk, 'w', encoding='ascii') as file:
+            file.write('no certificate\n')
         certificate, key = self.server
         authority = self.authority.path
         cases = (
@@ -536,7 +539,9 @@ class Refused(TlsCase):
             ((certificate, key, None, None), "need the setting 'authority' in [tls]"),
             (('/nowhere', key, authority, None), "certificate '/nowhere': No such file or directory"),
             ((broken, key, authority, None), "certificate '%s': " % broken),
+            ((junk, key, authority, None), "certificate '%s': it is no PEM file of one" % junk),
             ((certificate, broken, authority, None), "key '%s': " % broken),
+            ((certificate, junk, authority, None), "key '%s': it is no PEM file of one" % junk),
             ((certificate, foreign[1], authority, None), "key '%s': it does not belong to" % foreign[1]),
             ((certificate, key, broken, None), "authority '%s': " % broken),
             ((certificate, key, authority, '/nowhere'), "crl '/nowhere': No such file or directory"),

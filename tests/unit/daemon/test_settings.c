@@ -151,6 +151,23 @@ static void a_line_is_never_cut(void **state)
 	assert_string_equal(err.text, "FILE:3: the line is too long");
 }
 
+static void a_line_does_not_end_at_a_zero_byte(void **state)
+{
+	static const char text[] = "[net]\nworkers = 3\0 evil\n";
+	char path[] = "/tmp/settings-XXXXXX";
+	struct settings settings;
+	struct error err = {0};
+	(void)state;
+	settings_init(&settings);
+	const int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+	close(fd);
+	assert_int_equal(settings_read(&settings, path, &err), STATUS_BAD_REQUEST);
+	unlink(path);
+	assert_non_null(strstr(err.text, ":2: the line has a byte of value 0"));
+}
+
 static void a_missing_file_is_an_error(void **state)
 {
 	struct settings settings;
@@ -397,6 +414,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_file_sets_what_it_names),
 		cmocka_unit_test(what_is_wrong_in_a_file_is_named_with_its_line),
 		cmocka_unit_test(a_line_is_never_cut),
+		cmocka_unit_test(a_line_does_not_end_at_a_zero_byte),
 		cmocka_unit_test(a_missing_file_is_an_error),
 		cmocka_unit_test(the_installed_file_shows_the_defaults),
 		cmocka_unit_test(the_command_line_overrides),
