@@ -38,10 +38,7 @@ enum {
 static const float begin_factor_max = 0.25f;
 
 struct search {
-	const struct balls *balls; /* of the first part */
-	uint64_t rows;             /* of all parts */
-	const struct balls_kernels *kernels;
-	struct balls_terms terms;
+	uint64_t rows; /* of all parts */
 	struct balls_lie lie;
 	/* [balls] each. */
 	float *promises; /* the score that the best row of a ball is likely to have */
@@ -71,13 +68,14 @@ static void *take(uint8_t *memory, size_t *at, size_t bytes)
 static size_t lay_out(struct search *search, uint8_t *memory)
 {
 	struct balls_candidates *candidates = &search->visits.candidates;
-	const size_t balls = search->balls->balls;
-	const size_t prefix = balls_whole_lanes(search->balls->prefix);
+	const struct balls *of = balls_of_axes(&search->visits);
+	const size_t balls = of->balls;
+	const size_t prefix = balls_whole_lanes(of->prefix);
 	const size_t k = candidates->query->top->k;
 	size_t at = 0;
-	search->coded.dims = (search->balls->dim + 3) / 4 * 4;
+	search->coded.dims = (of->dim + 3) / 4 * 4;
 	for (size_t i = 0; i < BALLS_VISITS; i++) {
-		search->visits.sides[i].coded.dims = search->balls->prefix;
+		search->visits.sides[i].coded.dims = of->prefix;
 		search->visits.sides[i].coded.codes = take(memory, &at, prefix);
 	}
 	candidates->capacity = (k < CANDIDATES_MIN / 4 ? CANDIDATES_MIN : 4 * k) + BALLS_CHUNK_ROWS;
@@ -118,16 +116,16 @@ static enum status get_space(struct search *search, struct balls_space *space)
 /* Finds how the query lies by the axes, and projects it on the prefix. */
 static void look_along(struct search *search)
 {
-	const struct balls *balls = search->balls;
+	const struct balls *balls = balls_of_axes(&search->visits);
 	const float *query = search->visits.candidates.query->query;
 	const struct balls_along along = {
-		.terms = search->terms,
+		.terms = search->visits.terms,
 		.balls = balls,
 		.coded = &search->coded,
 		.lie = search->lie,
 	};
-	search->kernels->encode(query, balls->dim, &search->coded);
-	search->kernels->along(&along);
+	search->visits.kernels->encode(query, balls->dim, &search->coded);
+	search->visits.kernels->along(&along);
 	memset(search->visits.prefix_query, 0, balls_whole_lanes(balls->prefix) * sizeof(float));
 	if (balls->basis == NULL) {
 		memcpy(search->visits.prefix_query, query, balls->dim * sizeof(float));
@@ -150,29 +148,29 @@ static void look_around(const struct search *search, float factor, float *bounds
 {
 	for (size_t i = 0; i < search->visits.part_count; i++) {
 		const struct balls_around around = {
-			.terms = search->terms,
+			.terms = search->visits.terms,
 			.balls = search->visits.parts[i].balls,
 			.lie = search->lie,
 			.factor = factor,
 			.is_more = i > 0,
 			.bounds = bounds,
 		};
-		search->kernels->around(&around);
+		search->visits.kernels->around(&around);
 	}
 }
 
 /* Chooses the most promising balls, best first, so many that they hold about 2 k rows. */
 static uint32_t choose_seeds(struct search *search, uint32_t *seeds)
 {
-	const struct balls *balls = search->balls;
+	const struct balls *balls = balls_of_axes(&search->visits);
 	const uint64_t rows = 2 * (uint64_t)search->visits.candidates.kth.k;
 	uint64_t wanted = 3 + rows * balls->balls / (search->rows + 1);
 	wanted = wanted < SEEDS_MAX ? wanted : SEEDS_MAX;
 	wanted = wanted < balls->balls ? wanted : balls->balls;
 	const float limit =
-		balls_limit(search->kernels, search->promises, balls->balls, wanted, wanted);
+		balls_limit(search->visits.kernels, search->promises, balls->balls, wanted, wanted);
 	uint32_t *some = search->some;
-	uint32_t count = search->kernels->pick(search->promises, balls->balls, limit, some);
+	uint32_t count = search->visits.kernels->pick(search->promises, balls->balls, limit, some);
 	count = count < SEEDS_MAX ? count : SEEDS_MAX;
 	assert(wanted > 0);
 	for (uint32_t i = 0; i < count; i++) {
@@ -199,7 +197,7 @@ static uint64_t count_rows(const struct search *search, uint32_t ball)
 static void visit_seeds(struct search *search)
 {
 	uint32_t seeds[SEEDS_MAX];
-	const float factor = search->terms.factor;
+	const float factor = search->visits.terms.factor;
 	look_around(search, factor < begin_factor_max ? factor : begin_factor_max,
 		search->promises);
 	const uint32_t count = choose_seeds(search, seeds);
@@ -226,9 +224,10 @@ static uint32_t put_in_order(struct search *search)
 	uint32_t ends[BUCKETS + 1] = {0};
 	const uint32_t *some = search->some;
 	const float *bounds = search->bounds;
+	const uint32_t balls = balls_of_axes(&search->visits)->balls;
 	float low = INFINITY;
 	float high = -INFINITY;
-	const uint32_t count = search->kernels->pick(bounds, search->balls->balls,
+	const uint32_t count = search->visits.kernels->pick(bounds, balls,
 		search->visits.candidates.kth.threshold, search->some);
 	for (uint32_t i = 0; i < count; i++) {
 		low = bounds[some[i]] < low ? bounds[some[i]] : low;
@@ -244,7 +243,7 @@ static uint32_t put_in_order(struct search *search)
 	for (uint32_t i = 0; i < count; i++) {
 		search->order[ends[bucket_of(bounds[some[i]], low, scale)]++] = some[i];
 	}
-	assert(ends[BUCKETS - 1] == count && count <= search->balls->balls);
+	assert(ends[BUCKETS - 1] == count && count <= balls);
 	return count;
 }
 
@@ -311,21 +310,18 @@ enum status balls_search_with(const struct balls *balls, struct balls_query *que
 {
 	const double norm = balls_norm(query->query, balls->dim);
 	struct search search = {
-		.balls = balls,
-		.kernels = kernels,
-		.terms = {.metric = query->metric,
-			.norm = (float)norm,
-			.slack = ((float)balls->dim / 16 + 32) * 0x1p-21f,
-			.factor = query->factor >= 1  ? 1
-				  : query->factor > 0 ? query->factor
-						      : 0},
+		.visits =
+			{
+				.kernels = kernels,
+				.terms = {.metric = query->metric,
+					.norm = (float)norm,
+					.slack = ((float)balls->dim / 16 + 32) * 0x1p-21f,
+					.factor = query->factor >= 1  ? 1
+						  : query->factor > 0 ? query->factor
+								      : 0},
+				.candidates = {.kernels = kernels, .query = query},
+			},
 	};
-	struct balls_visits *visits = &search.visits;
-	visits->kernels = kernels;
-	visits->terms = search.terms;
-	visits->balls = balls;
-	visits->query = query->query;
-	visits->candidates = (struct balls_candidates){.kernels = kernels, .query = query};
 	assert(query->top->k > 0 && query->metric < BALLS_METRICS);
 	list_parts(&search, balls, query);
 	query->compared = 0;
@@ -343,12 +339,12 @@ enum status balls_search_with(const struct balls *balls, struct balls_query *que
 	status = score_listed(&search, false);
 	if (status == STATUS_OK) {
 		look_along(&search);
-		look_around(&search, search.terms.factor, search.bounds);
+		look_around(&search, search.visits.terms.factor, search.bounds);
 		visit_seeds(&search);
 		status = visit_others(&search);
 	}
 	query->compared += search.visits.blocks_scanned * BALLS_BLOCK_ROWS;
-	query->exact = status == STATUS_OK && search.terms.factor >= 1;
+	query->exact = status == STATUS_OK && search.visits.terms.factor >= 1;
 	return status;
 }
 

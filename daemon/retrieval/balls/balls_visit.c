@@ -19,9 +19,9 @@ static void look_beside(struct balls_visits *visits, uint32_t ball, struct balls
 {
 	const struct balls_terms *terms = &visits->terms;
 	struct balls_beside beside = {
-		.balls = visits->balls,
+		.balls = balls_of_axes(visits),
 		.ball = ball,
-		.query = visits->query,
+		.query = visits->candidates.query->query,
 		.prefix_query = visits->prefix_query,
 		.prefix_beside = visits->prefix_beside,
 		.coded = &side->coded,
@@ -82,7 +82,7 @@ static void begin_visit(struct balls_visits *visits, const struct balls_side *si
 	visit->scan = side->scan;
 	visit->scan.balls = balls;
 	visit->scan.first = part->first;
-	visit->factor = balls == visits->balls ? visits->terms.factor : 1;
+	visit->factor = part == visits->parts ? visits->terms.factor : 1;
 	visit->next = balls->first_blocks[ball];
 	visit->end = balls->first_blocks[ball + 1];
 	choose_blocks(visits, visit);
@@ -164,7 +164,7 @@ static void prefetch_part(const struct balls_visits *visits, const struct balls 
 
 void balls_prefetch(const struct balls_visits *visits, uint32_t ball)
 {
-	const struct balls *balls = visits->balls;
+	const struct balls *balls = balls_of_axes(visits);
 	const uint32_t prefix = balls_whole_lanes(balls->prefix);
 	const size_t axis_bytes = balls->dim * sizeof(float);
 	prefetch(balls->axes + (size_t)ball * balls->dim,

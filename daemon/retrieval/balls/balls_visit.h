@@ -46,11 +46,9 @@ struct balls_visit {
 struct balls_visits {
 	const struct balls_kernels *kernels; /* borrowed */
 	struct balls_terms terms;
-	const struct balls *balls; /* of the first part: its axes are read */
 	size_t part_count;
-	struct balls_part parts[1 + BALLS_BESIDE_MAX];
-	const float *query;  /* [dim] */
-	float *prefix_query; /* borrowed, as the next: [prefix] */
+	struct balls_part parts[1 + BALLS_BESIDE_MAX]; /* first the index */
+	float *prefix_query;                           /* borrowed, as the next: [prefix] */
 	float *prefix_beside; /* [prefix]: what of the query is off the axis of the ball that is visited */
 	struct balls_candidates candidates;
 	uint64_t blocks_scanned;
@@ -60,6 +58,12 @@ struct balls_visits {
 	struct balls_visit visits[BALLS_VISITS]; /* those under way */
 	struct balls_side sides[BALLS_VISITS];   /* of these */
 };
+
+/* Those whose axes are read: all parts have the same. */
+static inline const struct balls *balls_of_axes(const struct balls_visits *visits)
+{
+	return visits->parts[0].balls;
+}
 
 /* Blocks of a ball in one part. */
 static inline uint32_t balls_count_blocks(const struct balls *balls, uint32_t ball)

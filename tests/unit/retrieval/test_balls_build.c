@@ -92,8 +92,6 @@ static void a_rebuild_keeps_axes_and_balls(void **state)
 	indexed_free(&before);
 }
 
-/* Rows that are the same make one ball each, and where every search looks at most of them none is tried
- * by all factors: the build ends before it has read each row 40 times. */
 /* A build on the axes of another image, of rows whose balls are not known; grouped: there are so many axes that a row is
  * compared with those of some groups alone. */
 static void expect_bytes(uint32_t rows, uint32_t dim, uint32_t granularity)
@@ -136,6 +134,8 @@ static void what_a_build_takes_is_known_before(void **state)
 	expect_bytes(9000, 16, 1); /* more than 8192 axes: in groups */
 }
 
+/* Rows that are the same make one ball each, and where every search looks at most of them none is tried
+ * by all factors: the build ends before it has read each row 40 times. */
 static void few_directions_are_recognised(void **state)
 {
 	(void)state;
