@@ -19,7 +19,7 @@
 #   fuzz         each fuzz target for FUZZ_SECONDS (20), on a copy of its corpus
 #   install      what is installed can be built against; the units are sound; a wheel of the Python package works
 #   asan_all     all tests under AddressSanitizer, LeakSanitizer and UBSan
-#   tsan_ten     the same as tsan, ten times, each time by another seed, which chooses another third of the cases
+#   tsan_ten     as tsan, ten times, with a third of the cases, each time by another seed, which chooses others
 #   tidy_all     clang-tidy, its analyzer deep everywhere
 #   fuzz_long    each fuzz target for FUZZ_LONG_SECONDS (300)
 #   rounds       kills, damage and models at length

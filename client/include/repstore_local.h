@@ -62,8 +62,8 @@ struct rep_local_options {
 
 /* Opens a folder, and returns when all is applied that is visible by now. Errors: NOT_FOUND  no folder, or none of
  * repstored; IO  it may not be read, or others may write to it; UNSUPPORTED  it is of a later version, or max_lag_ms is given and
- * no daemon ever said how fresh it is; TIMEOUT  the text
- * says how far it came; CORRUPT, CLOSED  interrupted, NO_MEMORY, BAD_REQUEST. */
+ * no daemon ever said how fresh it is; TIMEOUT  the text says how far it came; CLOSED  interrupted; CORRUPT, NO_MEMORY,
+ * BAD_REQUEST. */
 REP_API enum rep_status rep_open_local(const struct rep_local_options *options, rep_local **out,
 	struct rep_error *err);
 /* Its memory and its files go when its clients are closed, too. NULL is fine. */

@@ -318,8 +318,7 @@ static void look_without_page(struct local_state *state)
 		!local_snapshot_is_settling(state) &&
 		current_read_sequence(state->store->folder, &sequence, NULL) == STATUS_OK &&
 		sequence != now->sequence) {
-		const struct visible page = state->page;
-		(void)adopt(state, &page, &err);
+		(void)adopt(state, &state->page, &err);
 	}
 }
 

@@ -59,22 +59,20 @@ static enum status check_folder(struct local_state *state, struct error *err)
 /* Says that the time is over, and how far the opening came. */
 static enum status say_timeout(const struct local_state *state, struct error *err)
 {
-	char of[32] = "";
+	char far[96] = "the files of its tables were being opened";
 	struct visible page;
 	const struct visible_view *view = atomic_load(&state->view);
-	if (view != NULL && visible_view_read(view, &page)) {
-		(void)snprintf(of, sizeof of, " of %" PRIu64, page.visible);
-	}
-	if (state->log.file == 0) {
-		return error_set(err, STATUS_TIMEOUT,
-			"open_timeout_ms: %" PRIu64
-			" given, and '%s' took longer: the files of its tables were being opened",
-			state->opening->timeout_ms, state->store->folder);
+	if (state->log.file != 0) {
+		const int len = snprintf(far, sizeof far, "its log was read up to frame %" PRIu64,
+			state->log.next_sequence - 1);
+		if (view != NULL && visible_view_read(view, &page)) {
+			(void)snprintf(far + len, sizeof far - (size_t)len, " of %" PRIu64,
+				page.visible);
+		}
 	}
 	return error_set(err, STATUS_TIMEOUT,
-		"open_timeout_ms: %" PRIu64
-		" given, and '%s' took longer: its log was read up to frame %" PRIu64 "%s",
-		state->opening->timeout_ms, state->store->folder, state->log.next_sequence - 1, of);
+		"open_timeout_ms: %" PRIu64 " given, and '%s' took longer: %s",
+		state->opening->timeout_ms, state->store->folder, far);
 }
 
 enum status local_state_check_opening(const struct local_state *state, struct error *err)

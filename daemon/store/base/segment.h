@@ -162,4 +162,7 @@ bool segment_seek(const struct segment *segment, uint32_t from, uint64_t hash, c
 /* The first row that has a hash of at least `hash`; segment->rows if none has. */
 uint32_t segment_first_row(const struct segment *segment, uint64_t hash);
 
+/* Whether there is a row of a key, of a segment that was checked. */
+bool segment_has(const struct segment *segment, uint64_t hash, const uint8_t *key, size_t len);
+
 #endif

@@ -1,4 +1,4 @@
-/* segment_seek.c - rows by their order, where slots would not do. */
+/* segment_seek.c - one key in a segment: by its slots, or by the order of rows where these would not do. */
 #include "daemon/store/base/segment.h"
 
 #include <assert.h>
@@ -84,4 +84,25 @@ uint32_t segment_first_row(const struct segment *segment, uint64_t hash)
 		}
 	}
 	return lower_bound(segment, 0, &sought);
+}
+
+bool segment_has(const struct segment *segment, uint64_t hash, const uint8_t *key, size_t len)
+{
+	const uint32_t home = segment_home(segment, hash);
+	for (uint32_t slot = home; slot < segment->slot_count && slot - home < SEGMENT_PROBE_SLOTS;
+		slot++) {
+		const struct segment_slot at = segment->slots[slot];
+		const uint8_t *own;
+		size_t own_len;
+		if (at.row_plus_one == 0) {
+			return false;
+		}
+		if (at.tag == (uint32_t)hash && at.row_plus_one <= segment->rows &&
+			segment_key(segment, at.row_plus_one - 1, &own, &own_len) &&
+			own_len == len && memcmp(own, key, len) == 0) {
+			return true;
+		}
+	}
+	uint32_t row;
+	return segment_seek(segment, segment_first_row(segment, hash), hash, key, len, &row);
 }

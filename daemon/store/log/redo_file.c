@@ -125,6 +125,13 @@ enum status redo_head_read(const uint8_t *data, struct redo_head *out)
 	return out->version == REDO_VERSION ? STATUS_OK : STATUS_UNSUPPORTED;
 }
 
+enum status redo_head_refuse(const struct redo_head *head, const char *path, struct error *err)
+{
+	return error_set(err, STATUS_UNSUPPORTED,
+		"log: '%s' has format version %" PRIu32 ", this build knows %d", path,
+		head->version, REDO_VERSION);
+}
+
 /* A file in memory while it is read. */
 struct map {
 	const char *path; /* borrowed */
@@ -190,9 +197,7 @@ static enum status read_head(const struct map *map, uint64_t number, struct redo
 			map->path);
 	}
 	if (status == STATUS_UNSUPPORTED) {
-		return error_set(err, status,
-			"log: '%s' has format version %" PRIu32 ", this build knows %d", map->path,
-			head.version, REDO_VERSION);
+		return redo_head_refuse(&head, map->path, err);
 	}
 	*out = head;
 	return STATUS_OK;

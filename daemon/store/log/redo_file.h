@@ -24,6 +24,8 @@ uint64_t redo_file_last(const char *folder);
 /* Reads the head that stands in REDO_HEAD_BYTES. Errors: CORRUPT  it has not its checksum; UNSUPPORTED
  * it is of another version; then *out is filled all the same. */
 enum status redo_head_read(const uint8_t *data, struct redo_head *out);
+/* Says that a head which was read is of another version: UNSUPPORTED. */
+enum status redo_head_refuse(const struct redo_head *head, const char *path, struct error *err);
 
 /* Creates a file with its head, syncs it, and syncs the folder. *fd is the caller's. */
 enum status redo_file_create(const char *folder, const struct redo_head *head, int *fd,

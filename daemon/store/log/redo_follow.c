@@ -59,10 +59,7 @@ enum status redo_follow_begin(struct redo_follow *follow, uint64_t file, struct 
 	if (status != STATUS_OK) {
 		close(fd);
 		return status == STATUS_UNSUPPORTED
-			       ? error_set(err, status,
-					 "log: '%s' has format version %" PRIu32
-					 ", this build knows %d",
-					 path, head.version, REDO_VERSION)
+			       ? redo_head_refuse(&head, path, err)
 			       : error_set(err, status,
 					 "log: '%s' has no head that this build can read", path);
 	}

@@ -91,13 +91,15 @@ static enum status merge_listed(struct merge_job *job, const struct range_wish *
 	size_t merged = 0;
 	for (size_t i = 0; i < count && merged < wish->most; i++) {
 		const struct hash_range *hashes = &ranges[i].hashes;
+		if (wish->older_than > 0 && ranges[i].age >= wish->older_than) {
+			continue;
+		}
 		const bool has_newer = table_range_bytes(job->table, wish->level + 1, hashes) > 0;
-		const bool is_new = wish->older_than > 0 && ranges[i].age >= wish->older_than;
 		const bool is_due = has_newer && wish->share > 0 && !ranges[i].damaged &&
 				    is_much(job->table, ranges, count, wish->share);
 		const bool is_asked = (has_newer && wish->share == 0) ||
 				      (wish->expired && merge_range_has_expired(job, hashes));
-		if ((!is_due && !is_asked) || is_new) {
+		if (!is_due && !is_asked) {
 			continue;
 		}
 		if (ranges[i].damaged) {

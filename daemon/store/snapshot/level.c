@@ -247,13 +247,18 @@ static uint8_t all_levels(const struct table *table)
 	return (uint8_t)((1u << table->level_count) - 1);
 }
 
+/* NULL: there is none. */
+static const struct level_filter *filter_of(const struct table *table)
+{
+	return atomic_load_explicit(&((struct table *)table)->filter, memory_order_acquire);
+}
+
 /* Of each key those of the oldest `below` levels that may have it; the base always may. */
 static void ask_filter(const struct table *table, size_t below, const struct find *find,
 	uint32_t count, uint8_t *asks)
 {
 	const uint8_t levels = (uint8_t)((1u << below) - 1);
-	const struct level_filter *filter =
-		atomic_load_explicit(&((struct table *)table)->filter, memory_order_acquire);
+	const struct level_filter *filter = filter_of(table);
 	for (uint32_t i = 0; filter != NULL && i < count; i++) {
 		__builtin_prefetch(level_filter_at(filter, find->hashes[i]), 0, 2);
 	}
@@ -268,9 +273,15 @@ static void ask_filter(const struct table *table, size_t below, const struct fin
 	}
 }
 
+/* Of a bit for each level, of which there is one. */
+static size_t highest(uint8_t asks)
+{
+	return (size_t)(31 - __builtin_clz((unsigned)asks));
+}
+
 static uint8_t without_highest(uint8_t asks)
 {
-	return (uint8_t)(asks & ~(1u << (31 - __builtin_clz((unsigned)asks))));
+	return (uint8_t)(asks & ~(1u << highest(asks)));
 }
 
 /* Each key goes to the newest level that may have it, and what is not there goes round again. */
@@ -337,16 +348,14 @@ enum status table_find_rows(const struct table *table, const struct find *find, 
 /* The levels above level i that may have a key; a bit for each. */
 static uint8_t levels_above(const struct table *table, size_t i, uint64_t hash)
 {
-	const struct level_filter *filter =
-		atomic_load_explicit(&((struct table *)table)->filter, memory_order_acquire);
+	const struct level_filter *filter = filter_of(table);
 	const uint8_t asks = filter == NULL ? all_levels(table) : *level_filter_at(filter, hash);
 	return (uint8_t)(asks & all_levels(table) & ~((2u << i) - 1));
 }
 
 void table_prefetch_filter(const struct table *table, uint64_t hash)
 {
-	const struct level_filter *filter =
-		atomic_load_explicit(&((struct table *)table)->filter, memory_order_acquire);
+	const struct level_filter *filter = filter_of(table);
 	if (filter != NULL) {
 		__builtin_prefetch(level_filter_at(filter, hash));
 	}
@@ -355,7 +364,7 @@ void table_prefetch_filter(const struct table *table, uint64_t hash)
 void table_prefetch_above(const struct table *table, size_t i, uint64_t hash)
 {
 	for (uint8_t asks = levels_above(table, i, hash); asks != 0; asks = without_highest(asks)) {
-		const struct base_set *set = table->levels[31 - __builtin_clz((unsigned)asks)]->set;
+		const struct base_set *set = table->levels[highest(asks)]->set;
 		const uint32_t number = base_set_find(set, hash);
 		if (number != BASE_NO_SEGMENT) {
 			const struct segment *view = &set->segments[number]->view;
@@ -364,40 +373,18 @@ void table_prefetch_above(const struct table *table, size_t i, uint64_t hash)
 	}
 }
 
-/* Whether a segment that was checked has a key. */
-static bool has_key(const struct segment *view, uint64_t hash, const uint8_t *key, size_t len)
-{
-	const uint32_t home = segment_home(view, hash);
-	for (uint32_t slot = home; slot < view->slot_count && slot - home < SEGMENT_PROBE_SLOTS;
-		slot++) {
-		const struct segment_slot at = view->slots[slot];
-		const uint8_t *own;
-		size_t own_len;
-		if (at.row_plus_one == 0) {
-			return false;
-		}
-		if (at.tag == (uint32_t)hash && at.row_plus_one <= view->rows &&
-			segment_key(view, at.row_plus_one - 1, &own, &own_len) && own_len == len &&
-			memcmp(own, key, len) == 0) {
-			return true;
-		}
-	}
-	uint32_t row;
-	return segment_seek(view, segment_first_row(view, hash), hash, key, len, &row);
-}
-
 bool table_is_above(const struct table *table, size_t i, uint64_t hash, const uint8_t *key,
 	size_t len)
 {
 	for (uint8_t asks = levels_above(table, i, hash); asks != 0; asks = without_highest(asks)) {
-		struct base_set *set = table->levels[31 - __builtin_clz((unsigned)asks)]->set;
+		struct base_set *set = table->levels[highest(asks)]->set;
 		const uint32_t number = base_set_find(set, hash);
 		if (number == BASE_NO_SEGMENT) {
 			continue;
 		}
 		if ((base_segment_state(set->segments[number]) != BASE_READY &&
 			    base_segment_wait(set, number) != BASE_READY) ||
-			has_key(&set->segments[number]->view, hash, key, len)) {
+			segment_has(&set->segments[number]->view, hash, key, len)) {
 			return true;
 		}
 	}

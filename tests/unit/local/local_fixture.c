@@ -90,18 +90,23 @@ void pair_close_store(struct pair *pair)
 	pair->world->service.store = NULL;
 }
 
-void pair_open_store(struct pair *pair)
+enum status pair_try_open_store(struct pair *pair, struct error *err)
 {
 	const struct store_options options = {
 		.folder = pair->world->folder,
 		.load_memory_bytes = 128u << 20,
 		.catalog_bytes = 64u << 20,
 	};
-	struct error err;
 	(void)pthread_rwlock_wrlock(&pair->calls);
-	const enum status status = store_open(&options, &pair->world->service.store, &err);
+	const enum status status = store_open(&options, &pair->world->service.store, err);
 	(void)pthread_rwlock_unlock(&pair->calls);
-	if (status != STATUS_OK) {
+	return status;
+}
+
+void pair_open_store(struct pair *pair)
+{
+	struct error err;
+	if (pair_try_open_store(pair, &err) != STATUS_OK) {
 		fail_msg("%s", err.text);
 	}
 }

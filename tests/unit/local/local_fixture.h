@@ -28,6 +28,7 @@ int pair_teardown(void **state);
 
 void pair_close_store(struct pair *pair);
 void pair_open_store(struct pair *pair);
+enum status pair_try_open_store(struct pair *pair, struct error *err); /* store_open */
 void pair_open(struct pair *pair, enum local_follow follow);
 void pair_open_as(struct pair *pair, const struct local_options *options);
 void pair_close(struct pair *pair); /* the reader */

@@ -9,7 +9,6 @@
 #include "daemon/store/base/segment_build.h"
 #include "daemon/store/catalog/current.h"
 #include "daemon/store/log/redo.h"
-#include "daemon/store/store.h"
 #include "daemon/store/visible/visible.h"
 
 #include <fcntl.h>
@@ -329,17 +328,11 @@ static void segments_of_another_version_are_refused_and_are_no_damage(void **sta
 {
 	struct pair *pair = *state;
 	struct error err = {0};
-	const struct store_options options = {
-		.folder = pair->world->folder,
-		.load_memory_bytes = 128u << 20,
-		.catalog_bytes = 64u << 20,
-	};
 	(void)pair_put_both(pair, 0, 50, 7);
 	pair_close_store(pair);
 	later.has_version = true;
 	refused(pair, "format version 4, this build knows 3: take one that knows that version");
-	assert_int_equal(store_open(&options, &pair->world->service.store, &err),
-		STATUS_UNSUPPORTED);
+	assert_int_equal(pair_try_open_store(pair, &err), STATUS_UNSUPPORTED);
 	assert_non_null(strstr(err.text, "release 'r1', table 'a'"));
 	assert_non_null(strstr(err.text, "segment: format version 4, this build knows 3"));
 	later.has_version = false;

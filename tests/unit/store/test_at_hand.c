@@ -26,8 +26,8 @@ static int setup(void **state)
 	return 0;
 }
 
-/* All of its segments are read; *last: the number of one. */
-static struct base_set *ready_set(struct scratch *scratch, size_t *last)
+/* All of its segments are read. */
+static struct base_set *ready_set(struct scratch *scratch)
 {
 	struct base_set *set = scratch_table(scratch, "t")->bases;
 	snapshot_end(scratch->store); /* nobody changes it */
@@ -36,16 +36,14 @@ static struct base_set *ready_set(struct scratch *scratch, size_t *last)
 	}
 	assert_true(base_set_is_at_hand(set));
 	assert_true(set->segment_count > 6);
-	*last = set->segment_count - 1;
 	return set;
 }
 
 static void a_set_is_at_hand_while_all_segments_are_ready(void **state)
 {
-	size_t last;
-	struct base_set *set = ready_set(*state, &last);
-	for (size_t i = 0; i <= last; i++) {
-		const size_t other = (i + 3) % (last + 1);
+	struct base_set *set = ready_set(*state);
+	for (size_t i = 0; i < set->segment_count; i++) {
+		const size_t other = (i + 3) % set->segment_count;
 		for (unsigned round = 0; round < 2; round++) {
 			base_segment_lose(set->segments[i], BASE_AWAY);
 			assert_false(base_set_is_at_hand(set));
@@ -60,8 +58,7 @@ static void a_set_is_at_hand_while_all_segments_are_ready(void **state)
 
 static void who_asks_again_looks_at_no_segment(void **state)
 {
-	size_t last;
-	struct base_set *set = ready_set(*state, &last);
+	struct base_set *set = ready_set(*state);
 	atomic_store(&set->segments[5]->state, BASE_AWAY); /* nobody has counted it */
 	assert_true(base_set_is_at_hand(set));
 	base_segment_lose(set->segments[2], BASE_AWAY);
@@ -70,21 +67,23 @@ static void who_asks_again_looks_at_no_segment(void **state)
 	assert_false(base_set_is_at_hand(set));
 }
 
-/* The file of the first segment. Which number it has depends on which thread of the seal was the first. */
-static void first_file(struct scratch *scratch, const struct base_set *set, char path[PATH_MAX])
+/* The same, and the file of its first segment. Which number that has depends on which thread of the seal was the first. */
+static struct base_set *ready_set_in(struct scratch *scratch, char path[PATH_MAX])
 {
 	char name[64];
+	struct base_set *set = ready_set(scratch);
 	const struct base_file_info *info = table_file(scratch_table(scratch, "t"), 0);
 	snapshot_end(scratch->store);
 	assert_int_equal(info->segments[0].prefix, set->segments[0]->info->prefix);
 	base_file_name(name, sizeof name, 1, info->number);
 	(void)snprintf(path, PATH_MAX, "%s/releases/1/%s", scratch->data, name);
+	return set;
 }
 
 static void the_system_takes_a_page(void **state)
 {
-	size_t last;
-	struct base_set *set = ready_set(*state, &last);
+	struct base_set *set = ready_set(*state);
+	const size_t last = set->segment_count - 1;
 	atomic_store(&set->segments[last]->pages[0], BASE_PAGE_AWAY);
 	assert_int_equal(base_segment_look(set, last), STATUS_OK);
 	assert_int_equal(base_segment_state(set->segments[last]), BASE_AWAY);
@@ -93,12 +92,9 @@ static void the_system_takes_a_page(void **state)
 
 static void a_page_rots(void **state)
 {
-	struct scratch *scratch = *state;
 	char path[PATH_MAX];
-	size_t last;
-	struct base_set *set = ready_set(scratch, &last);
+	struct base_set *set = ready_set_in(*state, path);
 	const struct base_segment_info *info = set->segments[0]->info;
-	first_file(scratch, set, path);
 	scratch_flip(path, info->offset + info->bytes - 1);
 	assert_int_equal(base_segment_check_again(set, 0), BASE_DAMAGED);
 	assert_false(base_set_is_at_hand(set));
@@ -106,11 +102,8 @@ static void a_page_rots(void **state)
 
 static void a_file_is_cut(void **state)
 {
-	struct scratch *scratch = *state;
 	char path[PATH_MAX];
-	size_t last;
-	struct base_set *set = ready_set(scratch, &last);
-	first_file(scratch, set, path);
+	struct base_set *set = ready_set_in(*state, path);
 	scratch_cut(path, set->segments[0]->info->offset);
 	base_set_look(set);
 	assert_false(base_set_is_at_hand(set));
@@ -118,12 +111,9 @@ static void a_file_is_cut(void **state)
 
 static void a_map_cannot_be_read(void **state)
 {
-	struct scratch *scratch = *state;
 	char path[PATH_MAX];
-	size_t last;
-	struct base_set *set = ready_set(scratch, &last);
+	struct base_set *set = ready_set_in(*state, path);
 	assert_int_equal(mapfault_install(), STATUS_OK); /* cmocka took the signal */
-	first_file(scratch, set, path);
 	scratch_cut(path, 4096);
 	seen = set->segments[0]->data[set->segments[0]->info->bytes - 1];
 	assert_false(base_set_is_at_hand(set));

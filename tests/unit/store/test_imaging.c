@@ -263,7 +263,7 @@ static void what_could_not_be_made_counts_no_more(void **state)
 	(void)imaging_look(&world.imaging);
 	assert_int_equal(usage_of(&world), before);
 	atomic_store(&world.stop, false);
-	alloc_fail_arm(2); /* the list of tables, the image, and its versions */
+	alloc_fail_arm(2); /* the list of tables, the image, and its rows */
 	(void)imaging_look(&world.imaging);
 	assert_true(alloc_fail_disarm());
 	looked.usage = NULL;
