@@ -190,15 +190,20 @@ struct wire_bytes pair_ask(struct pair *pair)
 	return response;
 }
 
-void pair_expect_same(struct pair *pair, const char *method)
+static void expect_same_answers(struct pair *pair, const char *method)
 {
-	pair_request(pair, method);
 	const struct wire_bytes expected = pair_ask_store(pair);
 	const struct wire_bytes response = pair_ask(pair);
 	if (response.len != expected.len) {
 		fail_msg("%s: %zu bytes, not %zu", method, response.len, expected.len);
 	}
 	assert_memory_equal(response.data, expected.data, expected.len);
+}
+
+void pair_expect_same(struct pair *pair, const char *method)
+{
+	pair_request(pair, method);
+	expect_same_answers(pair, method);
 }
 
 void pair_refuse(struct pair *pair, const char *method, const char *code, const char *text)
@@ -300,17 +305,22 @@ void pair_await(struct pair *pair, uint64_t sequence)
 	}
 }
 
+/* Whether both answer the request that was made last with the same bytes. */
+static bool answers_are_same(struct pair *pair)
+{
+	const struct wire_bytes expected = pair_ask_store(pair);
+	const struct wire_bytes response = pair_ask(pair);
+	return response.len == expected.len &&
+	       memcmp(response.data, expected.data, expected.len) == 0;
+}
+
 void pair_await_current(struct pair *pair)
 {
 	struct wait wait = {0};
-	bool same = false;
-	while (!same) {
-		pair_request(pair, "release.list");
-		const struct wire_bytes expected = pair_ask_store(pair);
-		const struct wire_bytes response = pair_ask(pair);
-		same = response.len == expected.len &&
-		       memcmp(response.data, expected.data, expected.len) == 0;
+	pair_request(pair, "release.list");
+	while (!answers_are_same(pair)) {
 		wait_a_moment(&wait);
+		pair_request(pair, "release.list");
 	}
 }
 
@@ -319,7 +329,7 @@ void pair_expect_rows(struct pair *pair, uint64_t from, uint32_t count)
 	pair_expect_rows_of(pair, "r1", from, count);
 }
 
-void pair_expect_rows_of(struct pair *pair, const char *release, uint64_t from, uint32_t count)
+static void request_rows(struct pair *pair, const char *release, uint64_t from, uint32_t count)
 {
 	static const char *const tables[] = {"a", "b"};
 	struct wire_writer *args = &pair->world->args;
@@ -340,5 +350,21 @@ void pair_expect_rows_of(struct pair *pair, const char *release, uint64_t from, 
 		reply_flag(args, "why", true);
 	}
 	free(keys);
-	pair_expect_same(pair, "fetch");
+	pair_request(pair, "fetch");
+}
+
+void pair_expect_rows_of(struct pair *pair, const char *release, uint64_t from, uint32_t count)
+{
+	request_rows(pair, release, from, count);
+	expect_same_answers(pair, "fetch");
+}
+
+void pair_await_rows(struct pair *pair, uint64_t from, uint32_t count)
+{
+	struct wait wait = {0};
+	request_rows(pair, "r1", from, count);
+	while (!answers_are_same(pair)) {
+		wait_a_moment(&wait);
+		request_rows(pair, "r1", from, count);
+	}
 }

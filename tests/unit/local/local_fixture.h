@@ -63,6 +63,8 @@ void pair_await_current(struct pair *pair);
 void pair_merge(struct pair *pair);
 /* A fetch of keys [from, from + count) of tables a and b, whose answers must be the same. */
 void pair_expect_rows(struct pair *pair, uint64_t from, uint32_t count);
+/* Waits until the answers to it are the same, where nobody says when they will be. */
+void pair_await_rows(struct pair *pair, uint64_t from, uint32_t count);
 void pair_expect_rows_of(struct pair *pair, const char *release, uint64_t from, uint32_t count);
 
 /* Waits until the page of a store that was closed tells so. */
