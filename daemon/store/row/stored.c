@@ -87,6 +87,10 @@ enum status stored_reader_init(struct stored_reader *reader, const struct table_
 {
 	*reader = (struct stored_reader){.spec = spec, .dtype = dtype, .raw = raw};
 	assert(dtype != DTYPE_F64 || (raw && spec_aggregates(spec))); /* no other row has sums */
+	if (!spec_aggregates(spec) && dtype == spec->dtype) {
+		/* Behind the vectors of a history are their times. */
+		reader->same_bytes = dtype_row_bytes(dtype, spec->dim, spec_row_views(spec));
+	}
 	if (!spec_aggregates(spec) || dtype == DTYPE_F32 || dtype == DTYPE_F64) {
 		return STATUS_OK;
 	}
@@ -114,7 +118,7 @@ static void read_state(const struct stored_reader *reader, const uint8_t *state,
 	}
 }
 
-void stored_read(const struct stored_reader *reader, const struct stored_row *stored,
+void stored_read_otherwise(const struct stored_reader *reader, const struct stored_row *stored,
 	uint8_t *target, uint8_t *target_scale)
 {
 	const struct table_spec *spec = reader->spec;
@@ -126,13 +130,6 @@ void stored_read(const struct stored_reader *reader, const struct stored_row *st
 			return;
 		}
 		row = reader->row;
-	} else if (reader->dtype == spec->dtype) {
-		/* Behind the vectors of a history are their times. */
-		memcpy(target, row, dtype_row_bytes(spec->dtype, spec->dim, spec_row_views(spec)));
-		if (target_scale != NULL && scale != NULL) {
-			memcpy(target_scale, scale, sizeof *scale);
-		}
-		return;
 	}
 	float unwanted;
 	const struct dtype_rows to = {
