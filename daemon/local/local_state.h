@@ -4,6 +4,7 @@
  *                  for a reader: what was superseded it frees when a grace period is over
  *     inspector    checks the files in the background
  *     imager       makes images of the rows of memtables, for searches
+ *     stocker      has memory ready for the follower's next rows (arena_stock.h)
  *     callers      take a snapshot and read, as the threads of a daemon do
  *
  * Threads: what a line says; else the follower's, or that of local_open before there is one.
@@ -77,8 +78,10 @@ struct local_state {
 	pthread_t follower;
 	pthread_t inspector;
 	pthread_t imager;
+	pthread_t stocker;
 	bool handles_sigbus;
 	bool has_follower;
+	bool has_stocker;
 	bool has_inspector;
 	bool has_imager;
 	struct imaging imaging;  /* the imager's, but for its figures */

@@ -98,6 +98,7 @@ struct generation *generation_new(struct memtable_usage *usage, uint64_t sequenc
 		return NULL;
 	}
 	generation->usage = usage;
+	generation->arena.stock = usage->stock;
 	generation->number = atomic_fetch_add(&last_number, 1) + 1;
 	atomic_init(&generation->first_sequence, sequence);
 	atomic_init(&generation->refs, 1);

@@ -31,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct arena_stock;
 struct generation;
 struct written_images;
 
@@ -69,6 +70,7 @@ struct memtable_usage {
 	/* No reader sees a moment before this sequence, but for those that have pinned what they see: what
 	 * was superseded at it, or before, may be written over. */
 	_Atomic uint64_t horizon;
+	struct arena_stock *stock; /* borrowed: of their memory; NULL: there is none */
 };
 
 struct memtable {

@@ -4,10 +4,9 @@
  *                                                      +-> those that are taken last
  *     the writer's apply_lock -> its group_lock -------+
  *
- * A thread that holds a lock takes only locks to the right of it. So a thread that holds a lock of
- * the writer takes none of the upper three, and the other way round. Taken last are the lock of a
- * segment, of a tensor, of the positions of a release, of the pins, of the queues of janitor and
- * merger, and of a bell; a bell may be rung under the merger's.
+ * A thread that holds a lock takes only locks to the right of it. So a thread that holds a lock of the writer takes
+ * none of the upper three, and the other way round. Taken last are the lock of a segment, of a tensor, of the positions
+ * of a release, of the pins, of the queues of janitor and merger, and of a bell; a bell may be rung under the merger's.
  *
  * Threads: admin_lock guards the catalog, the making of snapshots and all reference counts;
  * load_lock guards the loads. The current snapshot is read without either (snapshot.h).
@@ -22,6 +21,7 @@
 #include "daemon/store/state/merge_steps.h"
 #include "daemon/store/state/options.h"
 #include "daemon/store/state/reserve.h"
+#include "daemon/store/system/arena_stock.h"
 #include "daemon/store/system/bell.h"
 #include "daemon/store/system/lock.h"
 #include "daemon/store/system/stop.h"
@@ -53,6 +53,7 @@ struct store {
 	_Atomic(struct snapshot *) current; /* owned */
 	_Atomic uint64_t visible;    /* the newest sequence of the log that is acknowledged */
 	struct memtable_usage usage; /* of all memtables */
+	struct arena_stock stock;    /* of their memory; who follows or writes a log serves it */
 	_Atomic uint64_t currents;   /* so often DATA/current was replaced since the start */
 	struct link table_counts;    /* of all tables, a link a name; guarded by admin_lock */
 	struct janitor *janitor;     /* owned */
@@ -111,8 +112,7 @@ struct store {
 		_Atomic uint64_t rows;
 		_Atomic uint64_t done;
 	} seal;
-	/* Number of the release that is being sealed; 0: none. Changed under admin_lock and
-	 * load_lock, so either is enough to read it. */
+	/* Number of the release that is being sealed; 0: none. Changed under admin_lock and load_lock: either will do. */
 	uint64_t sealing;
 	/* Number of the release that a merge writes files of, whose folder stays until it ends; 0: none. Both are
 	 * guarded by admin_lock. */

@@ -67,6 +67,8 @@ enum status store_new(const struct store_options *options, struct store **out, s
 	link_init(&store->table_counts);
 	bell_init(&store->merge_bell);
 	bell_init(&store->index_bell);
+	arena_stock_init(&store->stock);
+	store->usage.stock = &store->stock;
 	*out = store;
 	return STATUS_OK;
 }
@@ -79,5 +81,6 @@ void store_free(struct store *store)
 	lock_fini(&store->pin_lock);
 	bell_fini(&store->merge_bell);
 	bell_fini(&store->index_bell);
+	arena_stock_fini(&store->stock);
 	free(store);
 }

@@ -1,15 +1,20 @@
 /* arena.c - blocks that double in size, each filled from its start. */
 #include "daemon/store/system/arena.h"
 
+#include "daemon/store/system/arena_stock.h"
 #include "daemon/store/system/memory.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* Small arenas stay small; large ones ask the system seldom, and their blocks are huge pages (memory_want_huge): what is
+/* Small arenas stay small; large ones ask the system seldom, and their blocks are huge pages (memory_map_huge): what is
  * given out is read at random, and a miss of the TLB for each piece costs as much as one of the cache. */
-enum { BLOCK_BYTES_MIN = 16 << 10, BLOCK_BYTES_MAX = 4 << 20, HUGE_BYTES = 2 << 20 };
+enum {
+	BLOCK_BYTES_MIN = 16 << 10,
+	BLOCK_BYTES_MAX = ARENA_STOCK_BLOCK_BYTES,
+	HUGE_BYTES = MEMORY_HUGE_BYTES
+};
 
 struct arena_block {
 	struct arena_block *next;
@@ -34,26 +39,9 @@ static size_t next_bytes(const struct arena *arena, size_t least)
 	return in_huge_pages(next < least ? least : next);
 }
 
-/* Memory of whole huge pages and no more: an allocator that aligns would keep as much again in front of it. */
-static struct arena_block *map_block(size_t bytes)
-{
-	const size_t whole = bytes + HUGE_BYTES;
-	uint8_t *map =
-		mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (map == MAP_FAILED) {
-		return NULL;
-	}
-	const size_t in_front = (HUGE_BYTES - (uintptr_t)map % HUGE_BYTES) % HUGE_BYTES;
-	if (in_front > 0) {
-		(void)munmap(map, in_front);
-	}
-	(void)munmap(map + in_front + bytes, whole - in_front - bytes);
-	return (struct arena_block *)(void *)(map + in_front);
-}
-
 static struct arena_block *get_block(size_t whole)
 {
-	return whole < HUGE_BYTES ? malloc(whole) : map_block(whole);
+	return whole < HUGE_BYTES ? malloc(whole) : memory_map_huge(whole);
 }
 
 static void free_block(struct arena_block *block)
@@ -66,11 +54,25 @@ static void free_block(struct arena_block *block)
 	}
 }
 
+/* One of the stock for a block of huge pages that is no larger; it may be larger than what was wanted. */
+static struct arena_block *take_ready(struct arena *arena, size_t *whole)
+{
+	if (arena->stock == NULL || *whole < HUGE_BYTES || *whole > ARENA_STOCK_BLOCK_BYTES) {
+		return NULL;
+	}
+	struct arena_block *block = arena_stock_take(arena->stock);
+	*whole = block == NULL ? *whole : ARENA_STOCK_BLOCK_BYTES;
+	return block;
+}
+
 static struct arena_block *add_block(struct arena *arena, size_t bytes)
 {
 	const size_t least = sizeof(struct arena_block) + bytes;
 	size_t whole = next_bytes(arena, least);
-	struct arena_block *block = get_block(whole);
+	struct arena_block *block = take_ready(arena, &whole);
+	if (block == NULL) {
+		block = get_block(whole);
+	}
 	/* Where memory is short, a smaller one may be had. */
 	while (block == NULL && whole / 2 >= least && whole / 2 >= BLOCK_BYTES_MIN) {
 		whole = in_huge_pages(whole / 2);
@@ -79,7 +81,6 @@ static struct arena_block *add_block(struct arena *arena, size_t bytes)
 	if (block == NULL) {
 		return NULL;
 	}
-	memory_want_huge(block, whole);
 	block->next = arena->blocks;
 	block->used = 0;
 	block->capacity = whole - sizeof *block;

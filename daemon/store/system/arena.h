@@ -9,11 +9,13 @@
 #include <stdint.h>
 
 struct arena_block;
+struct arena_stock;
 
 /* Zeroed it is empty. */
 struct arena {
 	struct arena_block *blocks; /* owned list, the newest first */
 	uint64_t bytes;             /* of all blocks */
+	struct arena_stock *stock;  /* borrowed: of its large blocks; NULL: the system alone */
 };
 
 /* Gives out `bytes`, aligned to 8 and not initialised. NULL: no memory. */

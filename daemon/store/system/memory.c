@@ -1,6 +1,7 @@
 /* memory.c - reads the limits of memory from the system. */
 #include "daemon/store/system/memory.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,9 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-/* Of a processor of x86-64, and of one of ARM with pages of 4 KiB. */
-enum { HUGE_BYTES = 2 << 20 };
 
 /* The number in a file; UINT64_MAX: there is none, or it says that there is no limit. */
 static uint64_t read_limit(const char *groups, const char *group, const char *name)
@@ -79,10 +77,30 @@ uint64_t memory_limit_bytes(void)
 
 void memory_want_huge(void *at, size_t bytes)
 {
-	const uintptr_t begin = ((uintptr_t)at + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1);
-	const uintptr_t end = ((uintptr_t)at + bytes) & ~(uintptr_t)(HUGE_BYTES - 1);
+	const uintptr_t begin =
+		((uintptr_t)at + MEMORY_HUGE_BYTES - 1) & ~(uintptr_t)(MEMORY_HUGE_BYTES - 1);
+	const uintptr_t end = ((uintptr_t)at + bytes) & ~(uintptr_t)(MEMORY_HUGE_BYTES - 1);
 	if (begin < end) {
 		/* NOLINTNEXTLINE(performance-no-int-to-ptr): within what was given. */
 		(void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 	}
+}
+
+void *memory_map_huge(size_t bytes)
+{
+	const size_t whole = bytes + MEMORY_HUGE_BYTES;
+	assert(bytes % MEMORY_HUGE_BYTES == 0);
+	uint8_t *map =
+		mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (map == MAP_FAILED) {
+		return NULL;
+	}
+	const size_t in_front =
+		(MEMORY_HUGE_BYTES - (uintptr_t)map % MEMORY_HUGE_BYTES) % MEMORY_HUGE_BYTES;
+	if (in_front > 0) {
+		(void)munmap(map, in_front);
+	}
+	(void)munmap(map + in_front + bytes, whole - in_front - bytes);
+	memory_want_huge(map + in_front, bytes);
+	return map + in_front;
 }

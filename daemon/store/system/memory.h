@@ -22,4 +22,11 @@ uint64_t memory_group_limit_bytes(const char *own_groups, const char *groups);
  * ones. */
 void memory_want_huge(void *at, size_t bytes);
 
+/* Of a processor of x86-64, and of one of ARM with pages of 4 KiB. */
+enum { MEMORY_HUGE_BYTES = 2 << 20 };
+
+/* Maps whole huge pages and no more: an allocator that aligns would keep as much again in front of them. `bytes`: a
+ * multiple of MEMORY_HUGE_BYTES. Zeroed; the caller unmaps it. NULL: no memory. */
+void *memory_map_huge(size_t bytes);
+
 #endif

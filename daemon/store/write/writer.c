@@ -373,16 +373,29 @@ static enum status open_log(struct writer *writer, struct error *err)
 	return status;
 }
 
+static void stop_stocker(struct writer *writer)
+{
+	arena_stock_stop(&writer->store->stock);
+	(void)pthread_join(writer->stocker, NULL);
+}
+
 static enum status start_threads(struct writer *writer, struct error *err)
 {
-	enum status status = horizon_start(&writer->horizon, writer->store, err);
+	enum status status = thread_start(&writer->stocker, arena_stock_serve,
+		&writer->store->stock, "stock of memory", err);
 	if (status != STATUS_OK) {
+		return status;
+	}
+	status = horizon_start(&writer->horizon, writer->store, err);
+	if (status != STATUS_OK) {
+		stop_stocker(writer);
 		return status;
 	}
 	status = thread_start(&writer->thread, commit_main, writer, "commit", err);
 	writer->started = status == STATUS_OK;
 	if (!writer->started) {
 		horizon_stop(&writer->horizon);
+		stop_stocker(writer);
 	}
 	return status;
 }
@@ -435,6 +448,7 @@ void writer_close(struct writer *writer)
 		lock_release(&writer->group_lock);
 		(void)pthread_join(writer->thread, NULL);
 		horizon_stop(&writer->horizon);
+		stop_stocker(writer);
 		assert(writer->first == NULL); /* all that waited is committed */
 		assert(!writer->committing);
 	}

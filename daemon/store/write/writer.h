@@ -61,8 +61,9 @@ struct writer {
 	bool committing;      /* the commit thread writes or syncs */
 	bool stop;
 	pthread_t thread;
-	bool started; /* both threads run */
+	bool started; /* all threads run */
 	struct horizon horizon;
+	pthread_t stocker; /* serves the store's stock */
 	atomic_bool read_only;
 	atomic_bool disk_full;          /* the last group did not fit */
 	_Atomic uint64_t full_since_ms; /* 0: there is room */

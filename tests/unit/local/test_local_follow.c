@@ -1,6 +1,7 @@
 /* test_local_follow.c - a reader follows writes, merges, releases and starts of the store beside it. */
 #include "tests/unit/local/local_fixture.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -84,6 +85,44 @@ static void after_a_merge_the_files_decide_and_memory_is_free(void **state)
 	pair_merge(pair);
 	await_no_rows(pair);
 	pair_expect_rows(pair, 0, 600);
+	assert_int_equal(stats_of(pair).replays, 1);
+}
+
+/* How many descriptors of this process lead to files of the log that were removed. */
+static unsigned count_removed_logs(void)
+{
+	char link[288];
+	char target[PATH_MAX + 16];
+	unsigned count = 0;
+	DIR *folder = opendir("/proc/self/fd");
+	assert_non_null(folder);
+	for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+		(void)snprintf(link, sizeof link, "/proc/self/fd/%s", entry->d_name);
+		const ssize_t len = readlink(link, target, sizeof target - 1);
+		target[len < 0 ? 0 : len] = 0;
+		count += strstr(target, "/log/") != NULL && strstr(target, " (deleted)") != NULL;
+	}
+	(void)closedir(folder);
+	return count;
+}
+
+/* Or whoever closes it last frees its blocks while the next write waits. */
+static void a_removed_file_of_the_log_is_let_go_of_before_the_next_write(void **state)
+{
+	struct pair *pair = *state;
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	for (uint32_t i = 0; i < 3; i++) {
+		struct wait wait = {0};
+		pair_await(pair, pair_put(pair, "a", 0, 40, (float)i));
+		pair_merge(pair);
+		pair_await_current(pair);
+		while (count_removed_logs() > 0) {
+			wait_a_moment(&wait);
+		}
+	}
+	pair_await(pair, pair_put(pair, "a", 20, 40, 7));
+	pair_expect_rows(pair, 0, 100);
+	assert_int_equal(stats_of(pair).frames, 4);
 	assert_int_equal(stats_of(pair).replays, 1);
 }
 
@@ -411,6 +450,7 @@ int main(void)
 		cmocka_unit_test(a_write_is_seen_once_it_is_acknowledged),
 		cmocka_unit_test(what_the_log_has_already_is_there_after_the_opening),
 		cmocka_unit_test(after_a_merge_the_files_decide_and_memory_is_free),
+		cmocka_unit_test(a_removed_file_of_the_log_is_let_go_of_before_the_next_write),
 		cmocka_unit_test(releases_are_followed),
 		cmocka_unit_test(a_write_to_a_release_that_was_just_sealed_is_seen),
 		cmocka_unit_test(a_new_start_of_the_store_is_followed),
