@@ -236,6 +236,7 @@ class Damage(harness.Case):
             with open(os.path.join(self.daemon.data, base), 'r+b') as file:
                 row = file.read().find(values[777].tobytes())
                 if row >= 0:
+                    damaged = base
                     file.seek(row)
                     written += file.write(struct.pack('<f', -1))
         self.assertEqual(written, 4)
@@ -256,7 +257,14 @@ class Damage(harness.Case):
             self.assertTrue(0 < lost < rows, lost)
             self.assertLess(lost, 1.5 * rows / segments)
             self.assertEqual(client.call('table.show', table='t')['damaged'], 1)
+            self.wait_for_log('event=damage segments=1 table=t file=%s\n' % damaged)
             print('%d of %d rows lost with one of %d segments' % (lost, rows, segments), flush=True)
+
+    def wait_for_log(self, text):
+        limit = time.monotonic() + harness.START_SECONDS
+        while text not in self.daemon.log():
+            self.assertLess(time.monotonic(), limit, text)
+            time.sleep(0.02)
 
     # ---- catalog.mdb, current ----
 

@@ -1,15 +1,13 @@
 /* base.h - base files: immutable LMDB environments that hold a table's segments.
  *
- * A file is written once, segment by segment, and synced. From then on it is mapped read-only,
- * without locks. The catalog holds what must be true of it: its size, the XXH3-64 of all bytes
- * outside its segments, and each segment's place, size and XXH3-64s. Opening a file checks its size,
- * the bytes outside the segments, and the segments' heads. A page of a segment is checked before it is
- * used, and again when it has been read in again: whoever needs a few rows reads their pages
- * (base_pages_read), who needs all of them waits for the segment (base_segment_wait).
- * schema/DISK.md has every byte.
+ * A file is written once, segment by segment, and synced. From then on it is mapped read-only, without locks. The
+ * catalog holds what must be true of it: its size, the XXH3-64 of all bytes outside its segments, and each segment's
+ * place, size and XXH3-64s. Opening a file checks its size, the bytes outside the segments, and the segments' heads. A
+ * page of a segment is checked before it is used, and again when it has been read in again: whoever needs a few rows
+ * reads their pages (base_pages_read), who needs all of them waits for the segment (base_segment_wait). schema/DISK.md
+ * has every byte.
  *
- * Threads: a writer has one user. An open set is read by any thread; the state of its
- * segments is atomic, everything else constant.
+ * Threads: a writer has one user. An open set is read by any; the state of its segments is atomic, all else constant.
  */
 #ifndef DAEMON_STORE_BASE_BASE_H
 #define DAEMON_STORE_BASE_BASE_H
@@ -68,8 +66,8 @@ struct base_writer;
 enum status base_writer_open(const char *path, uint64_t bytes_max, struct base_writer **out,
 	struct error *err);
 
-/* Gives room for one segment, which the caller fills before base_writer_commit. It is aligned to 8
- * here, and to 64 in the file. The plan that is committed must have the same size. */
+/* Gives room for one segment, which the caller fills before base_writer_commit. It is aligned to 8 here, and to 64 in
+ * the file. The plan that is committed must have the same size. */
 enum status base_writer_begin(struct base_writer *writer, uint64_t bytes, uint8_t **space,
 	struct error *err);
 enum status base_writer_commit(struct base_writer *writer, const struct segment_plan *plan,
@@ -153,6 +151,8 @@ static inline uint32_t base_set_find(const struct base_set *set, uint64_t hash)
 	return set->depth == 0 ? set->directory[0] : set->directory[hash >> (64 - set->depth)];
 }
 
+/* The number of the file that has segment i. */
+uint64_t base_set_file_of(const struct base_set *set, size_t i);
 /* Where the first segment behind a hash begins; 0: there is none. */
 uint64_t base_set_next(const struct base_set *set, uint64_t hash);
 

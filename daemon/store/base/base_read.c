@@ -239,6 +239,19 @@ static enum status fill_directory(struct base_set *set, bool is_delta, struct er
 	return STATUS_OK;
 }
 
+uint64_t base_set_file_of(const struct base_set *set, size_t i)
+{
+	const struct base_segment_info *segment = set->segments[i]->info;
+	size_t file = 0;
+	for (; file + 1 < set->file_count; file++) {
+		const struct base_file_info *info = &set->files[file]->info;
+		if (segment >= info->segments && segment < info->segments + info->segment_count) {
+			break;
+		}
+	}
+	return set->files[file]->info.number;
+}
+
 /* The file of this number that a set has open, with a reference more; NULL: it has none. */
 static struct base_file *share_file(const struct base_set *from, uint64_t number)
 {

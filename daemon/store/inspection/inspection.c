@@ -13,6 +13,8 @@
 #include "daemon/store/system/grace.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 /* Of what does not fit in memory it reads about so much a second, and the rest later. */
 enum { LOOK_BYTES = 128 << 20 };
@@ -69,6 +71,7 @@ struct look {
 	bool measures;
 	uint64_t left; /* bytes that may be read, but for keys that were never read */
 	uint64_t damaged;
+	char where[256]; /* the last one that is: its table and file, for the journal */
 };
 
 static void begin_to_read(struct inspection *inspection)
@@ -132,6 +135,15 @@ static bool walk_keys(struct look *look, struct base_set *set)
 	return go_on;
 }
 
+static void count_damaged(struct look *look, const struct base_set *set, size_t i)
+{
+	char name[64];
+	base_file_name(name, sizeof name, set->owner.table, base_set_file_of(set, i));
+	(void)snprintf(look->where, sizeof look->where, "table=%s file=releases/%" PRIu64 "/%s",
+		set->owner.spec.name.text, set->owner.release, name);
+	look->damaged++;
+}
+
 /* Checks the segments that are not checked yet, and looks whether the others are in memory. */
 static bool walk_rows(struct look *look, struct base_set *set)
 {
@@ -145,7 +157,9 @@ static bool walk_rows(struct look *look, struct base_set *set)
 		} else if (base_segment_look(set, i) == STATUS_UNSUPPORTED) {
 			store_call_refused(inspection->store, STORE_CALL_MINCORE);
 		}
-		look->damaged += base_segment_state(set->segments[i]) == BASE_DAMAGED;
+		if (base_segment_state(set->segments[i]) == BASE_DAMAGED) {
+			count_damaged(look, set, i);
+		}
 		if (look->measures) {
 			base_segment_measure(set, i);
 		}
@@ -203,8 +217,8 @@ bool inspection_run(struct inspection *inspection, bool measures)
 		return false;
 	}
 	if (look.damaged > inspection->damaged) {
-		store_event(inspection->store, "event=damage segments=%llu",
-			(unsigned long long)look.damaged);
+		store_event(inspection->store, "event=damage segments=%" PRIu64 " %s", look.damaged,
+			look.where);
 	}
 	inspection->damaged = look.damaged;
 	return true;
