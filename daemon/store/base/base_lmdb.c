@@ -259,8 +259,7 @@ static enum status hash_range(int fd, uint64_t from, uint64_t to, uint8_t *block
 	return STATUS_OK;
 }
 
-/* The first segment that begins at or after `offset`; NULL when there is none. */
-static const struct base_segment_info *next_segment(const struct base_file_info *info,
+const struct base_segment_info *base_next_segment(const struct base_file_info *info,
 	uint64_t offset)
 {
 	const struct base_segment_info *best = NULL;
@@ -283,7 +282,7 @@ enum status base_hash_outside(int fd, const struct base_file_info *info, uint64_
 	}
 	uint64_t at = 0;
 	while (status == STATUS_OK && at < info->bytes) {
-		const struct base_segment_info *segment = next_segment(info, at);
+		const struct base_segment_info *segment = base_next_segment(info, at);
 		const uint64_t end = segment == NULL ? info->bytes : segment->offset;
 		const uint64_t bytes = segment == NULL ? 1 : segment->bytes;
 		status = bytes == 0 || end > info->bytes ? STATUS_CORRUPT

@@ -45,6 +45,10 @@ uint64_t lmdb_file_size(const struct lmdb_file *file);
 
 void lmdb_file_close(struct lmdb_file *file); /* NULL is fine */
 
+/* The first segment that begins at or after `offset`; NULL when there is none. */
+const struct base_segment_info *base_next_segment(const struct base_file_info *info,
+	uint64_t offset);
+
 /* XXH3-64 of all bytes outside the segments that `info` places. Errors: IO, CORRUPT. */
 enum status base_hash_outside(int fd, const struct base_file_info *info, uint64_t *out);
 

@@ -24,15 +24,19 @@ struct base_file {
 	struct base_segment *segments; /* owned: those that `info` names */
 };
 
-/* Tells the system what opening a file reads, so that it reads that side by side and nothing else: the heads of its
- * segments, and what is around them. */
-static void announce_heads(int fd, const struct base_file_info *info)
+/* Tells the system what opening a file reads, so that it reads that side by side and nothing else: what is outside the
+ * segments, and their heads. Behind a head stands the first page of the list, which the first look-up of any key needs. */
+static void announce_file(int fd, const struct base_file_info *info)
 {
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
-	for (size_t i = 0; i < info->segment_count; i++) {
-		const struct base_segment_info *segment = &info->segments[i];
-		(void)posix_fadvise(fd, (off_t)segment->offset - SEGMENT_LEAD_BYTES,
-			(off_t)segment->head_bytes + SEGMENT_LEAD_BYTES, POSIX_FADV_WILLNEED);
+	for (uint64_t at = 0; at < info->bytes;) {
+		const struct base_segment_info *segment = base_next_segment(info, at);
+		const uint64_t end = segment == NULL ? info->bytes
+						     : segment->offset + segment->head_bytes +
+							       SEGMENT_PAGE_BYTES;
+		(void)posix_fadvise(fd, (off_t)at, (off_t)(end - at), POSIX_FADV_WILLNEED);
+		at = segment == NULL || segment->bytes == 0 ? info->bytes
+							    : segment->offset + segment->bytes;
 	}
 }
 
@@ -56,7 +60,7 @@ enum status base_file_check(const char *path, const struct base_file_info *info,
 		status = error_set(err, STATUS_CORRUPT, "'%s': %lld bytes, written were %" PRIu64,
 			path, (long long)about.st_size, info->bytes);
 	} else {
-		announce_heads(fd, info);
+		announce_file(fd, info);
 		status = base_hash_outside(fd, info, &hash);
 		if (status == STATUS_NO_MEMORY) {
 			error_set(err, status, "open '%s'", path);
@@ -284,7 +288,7 @@ static void announce_files(const struct base_set *set, const char *folder,
 				       ? file_open(path, O_RDONLY, 0)
 				       : -1;
 		if (fd >= 0) {
-			announce_heads(fd, &infos[i]);
+			announce_file(fd, &infos[i]);
 			close(fd);
 		}
 	}
