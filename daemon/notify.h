@@ -1,6 +1,6 @@
 /* notify.h - what the daemon tells the service manager, and what it gets from it.
  *
- * If the build or the machine has no systemd, these functions do nothing.
+ * If the machine has no systemd, these functions do nothing.
  *
  * Threads: one at a time.
  */

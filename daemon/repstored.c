@@ -39,9 +39,8 @@ static void print_version(void)
 		(void)printf("%s %s %u", i > 0 ? "," : "", store_formats[i].name,
 			store_formats[i].version);
 	}
-	(void)printf("\nbuild %s, systemd %s, http %s, tls %s\n", REPSTORE_BUILD,
-		REPSTORE_HAVE_SYSTEMD ? "yes" : "no", REPSTORE_HAVE_HTTP ? "yes" : "no",
-		REPSTORE_HAVE_TLS ? "yes" : "no");
+	(void)printf("\nbuild %s, http %s, tls %s\n", REPSTORE_BUILD,
+		REPSTORE_HAVE_HTTP ? "yes" : "no", REPSTORE_HAVE_TLS ? "yes" : "no");
 }
 
 /* Says whether the daemon would take the settings; it is not started, and no other is disturbed. */

@@ -126,7 +126,6 @@ BEGIN {
 	doors["lmdb.h"] = "daemon/store"
 	doors["uv.h"] = "daemon|daemon/net|client/examples"
 	doors["msgpack.h"] = "schema"
-	doors["systemd"] = "daemon"
 	doors["openssl"] = "tls"
 	doors["zlib.h"] = "tools/format"
 	doors["lapacke.h"] = doors["cblas.h"] = "tools/statistics"
@@ -150,7 +149,7 @@ $1 == "include" {
 	name = $2
 	sub(/.*\//, "", name)
 	is_header = name ~ /\.h$/
-	foreign = $4 ~ /^msgpack\// ? "msgpack.h" : $4 ~ /^uv\// ? "uv.h" : $4 ~ /^systemd\// ? "systemd" : $4 ~ /^openssl\// ? "openssl" : $4
+	foreign = $4 ~ /^msgpack\// ? "msgpack.h" : $4 ~ /^uv\// ? "uv.h" : $4 ~ /^openssl\// ? "openssl" : $4
 	if (foreign in doors) {
 		within = 0
 		count = split(doors[foreign], names, "|")

@@ -42,7 +42,7 @@ sound_tree() {
 	put daemon/method/fetch.c '#include "daemon/store/read/scan.h"' 'void fetch_run(void) {}'
 	put daemon/net/session.c '#include <uv.h>' '#include "schema/wire.h"'
 	put daemon/net/session.h '#include <uv.h>'
-	put daemon/main.c '#include <systemd/sd-daemon.h>' '#include <uv.h>' \
+	put daemon/main.c '#include <uv.h>' \
 		'#include "daemon/net/session.h"' '#include "config.h"'
 	put daemon/aggregate/decay.c '#include "schema/wire.h"'
 	put client/client.c '#include <repstore.h>' '#include "schema/wire.h"'
@@ -139,8 +139,6 @@ refused daemon/method/fetch.c '"daemon/net/session.h"' 'daemon/method -> daemon/
 refused daemon/method/fetch.c '<uv.h>'
 refused daemon/net/session.c '"daemon/store/base/base.h"'
 refused daemon/net/session.c '"daemon/main.h"' 'daemon/net -> daemon'
-refused daemon/net/session.c '<systemd/sd-daemon.h>'
-refused daemon/options.h '<systemd/sd-daemon.h>'
 refused daemon/main.c '"client/include/repstore.h"'
 refused daemon/main.c '<repstore.h>'
 refused client/client.c '"daemon/store/base/base.h"'

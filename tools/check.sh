@@ -12,7 +12,7 @@
 #   format       clang-format agrees with every C file
 #   gcc          build with warnings as errors; the rules of the tree, unit tests, inputs of the fuzzers
 #   integration  all integration tests, of the same build
-#   clang        build with clang and without libsystemd, unit tests
+#   clang        build with clang and without OpenSSL, unit tests
 #   asan         AddressSanitizer, LeakSanitizer and UBSan: unit tests, a sixth of the integration cases
 #   tsan         ThreadSanitizer: the tests that start threads, of integration a sixth of the cases
 #   tidy         clang-tidy over every C file; its analyzer deep where something changed
@@ -149,7 +149,7 @@ step_integration() {
 }
 
 step_clang() {
-	configure clang --native-file tools/clang.ini -Dwerror=true -Dtests=enabled -Dsystemd=disabled -Dtls=disabled \
+	configure clang --native-file tools/clang.ini -Dwerror=true -Dtests=enabled -Dtls=disabled \
 		-Dhttp=disabled \
 		-Ddebug=false && build clang && meson_test clang --no-rebuild --suite unit
 }
@@ -187,7 +187,7 @@ step_tidy_all() {
 
 # fuzz SECONDS: all targets at once. An input that fails is kept in $BUILD/fuzz/.
 fuzz() {
-	configure fuzz --native-file tools/clang.ini -Dfuzz=true -Dtests=disabled -Dsystemd=disabled \
+	configure fuzz --native-file tools/clang.ini -Dfuzz=true -Dtests=disabled \
 		-Db_lundef=false -Ddebug=false -Dc_args=-g1 || return
 	[ -n "$(ls tests/fuzz/fuzz_*.c 2>/dev/null)" ] || return 0
 	build fuzz fuzzers || return

@@ -3,7 +3,7 @@
 set -eu
 
 packages='meson ninja-build pkg-config gcc libc6-dev liblmdb-dev libuv1-dev libmsgpack-dev
-	libxxhash-dev libinih-dev zlib1g-dev liblapacke-dev libblas-dev libsystemd-dev
+	libxxhash-dev libinih-dev zlib1g-dev liblapacke-dev libblas-dev
 	libmicrohttpd-dev libssl-dev'
 check_packages='libcmocka-dev openssl clang clang-format clang-tidy libclang-rt-14-dev python3
 	python3-numpy python3-msgpack lmdb-utils systemd abigail-tools python3-dev python3-cffi

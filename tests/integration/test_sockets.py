@@ -16,8 +16,6 @@ from http_case import ask, is_built
 EXEC = 'LISTEN_PID=$$ exec "$@"'
 
 
-@unittest.skipIf('systemd no' in subprocess.run([harness.program('repstored'), '--version'], stdout=subprocess.PIPE,
-                                                text=True, check=True).stdout, 'built without libsystemd')
 @unittest.skipUnless(is_built(), 'built without libmicrohttpd')
 class Sockets(harness.Case):
     def setUp(self):

@@ -114,7 +114,7 @@ class Told(harness.Case):
             page = dict(re.findall(r'^\| `(\w+)_VERSION` \| (\d+) \|', file.read(), re.M))
         for name, version in formats.items():
             self.assertEqual(page['REDO' if name == 'log' else name.upper()], version, name)
-        self.assertRegex(lines['build'], r'\w+ [\d.]+, \w+, sanitizers \w+, systemd (yes|no)')
+        self.assertRegex(lines['build'], r'\w+ [\d.]+, \w+, sanitizers \w+, http (yes|no)')
 
     def test_help_fits_and_the_man_page_names_every_option(self):
         with open(os.path.join(os.path.dirname(__file__), '..', '..', 'tools', 'repstore.1')) as file:
