@@ -12,6 +12,7 @@
 #include "daemon/store/system/thread.h"
 
 #include <assert.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <poll.h>
@@ -46,28 +47,75 @@ struct http {
 	bool has_thread;
 };
 
+/* The library's functions, once it is loaded. Twelve other libraries come with it, for TLS which the port does not speak:
+ * a daemon without the port starts sooner where none of them has to be read from the disk. */
+static struct {
+	__typeof__(MHD_add_response_header) *add_response_header;
+	__typeof__(MHD_create_response_from_buffer) *create_response_from_buffer;
+	__typeof__(MHD_destroy_response) *destroy_response;
+	__typeof__(MHD_get_connection_info) *get_connection_info;
+	__typeof__(MHD_get_daemon_info) *get_daemon_info;
+	__typeof__(MHD_get_timeout) *get_timeout;
+	__typeof__(MHD_lookup_connection_value) *lookup_connection_value;
+	__typeof__(MHD_queue_response) *queue_response;
+	__typeof__(MHD_quiesce_daemon) *quiesce_daemon;
+	__typeof__(MHD_run) *run;
+	__typeof__(MHD_start_daemon) *start_daemon;
+	__typeof__(MHD_stop_daemon) *stop_daemon;
+} mhd;
+
+/* False: it is not there, or is another one; dlerror says more. */
+static bool load_library(void)
+{
+	static const struct {
+		const char *name;
+		void *place;
+	} functions[] = {
+		{"MHD_add_response_header", &mhd.add_response_header},
+		{"MHD_create_response_from_buffer", &mhd.create_response_from_buffer},
+		{"MHD_destroy_response", &mhd.destroy_response},
+		{"MHD_get_connection_info", &mhd.get_connection_info},
+		{"MHD_get_daemon_info", &mhd.get_daemon_info},
+		{"MHD_get_timeout", &mhd.get_timeout},
+		{"MHD_lookup_connection_value", &mhd.lookup_connection_value},
+		{"MHD_queue_response", &mhd.queue_response},
+		{"MHD_quiesce_daemon", &mhd.quiesce_daemon},
+		{"MHD_run", &mhd.run},
+		{"MHD_start_daemon", &mhd.start_daemon},
+		{"MHD_stop_daemon", &mhd.stop_daemon},
+	};
+	void *library = dlopen("libmicrohttpd.so.12", RTLD_NOW | RTLD_LOCAL);
+	bool is_whole = library != NULL;
+	for (size_t i = 0; is_whole && i < sizeof functions / sizeof *functions; i++) {
+		void *function = dlsym(library, functions[i].name);
+		memcpy(functions[i].place, &function, sizeof function);
+		is_whole = function != NULL;
+	}
+	return is_whole;
+}
+
 /* ---- requests ---- */
 
 static enum MHD_Result send_response(struct MHD_Connection *connection, struct response *response)
 {
 	/* The body is freed by the library, which has it from here on. */
-	struct MHD_Response *reply = MHD_create_response_from_buffer(response->body.len,
+	struct MHD_Response *reply = mhd.create_response_from_buffer(response->body.len,
 		response->body.data, MHD_RESPMEM_MUST_FREE);
 	if (reply == NULL) {
 		text_fini(&response->body);
 		return MHD_NO;
 	}
-	(void)MHD_add_response_header(reply, "Content-Type", response->type);
-	(void)MHD_add_response_header(reply, "Cache-Control", "no-store");
-	(void)MHD_add_response_header(reply, "X-Content-Type-Options", "nosniff");
-	(void)MHD_add_response_header(reply, "Content-Security-Policy", response->policy);
-	(void)MHD_add_response_header(reply, "Cross-Origin-Resource-Policy", "same-origin");
-	(void)MHD_add_response_header(reply, "Referrer-Policy", "no-referrer");
+	(void)mhd.add_response_header(reply, "Content-Type", response->type);
+	(void)mhd.add_response_header(reply, "Cache-Control", "no-store");
+	(void)mhd.add_response_header(reply, "X-Content-Type-Options", "nosniff");
+	(void)mhd.add_response_header(reply, "Content-Security-Policy", response->policy);
+	(void)mhd.add_response_header(reply, "Cross-Origin-Resource-Policy", "same-origin");
+	(void)mhd.add_response_header(reply, "Referrer-Policy", "no-referrer");
 	if (response->code == MHD_HTTP_METHOD_NOT_ALLOWED) {
-		(void)MHD_add_response_header(reply, "Allow", "GET, HEAD");
+		(void)mhd.add_response_header(reply, "Allow", "GET, HEAD");
 	}
-	const enum MHD_Result result = MHD_queue_response(connection, response->code, reply);
-	MHD_destroy_response(reply);
+	const enum MHD_Result result = mhd.queue_response(connection, response->code, reply);
+	mhd.destroy_response(reply);
 	return result;
 }
 
@@ -85,7 +133,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	const struct asked asked = {
 		.method = method,
 		.path = url,
-		.host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+		.host = mhd.lookup_connection_value(connection, MHD_HEADER_KIND,
 			MHD_HTTP_HEADER_HOST),
 		.is_tcp = http->is_tcp,
 		.exposes_metrics = http->exposes_metrics,
@@ -100,7 +148,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 static int wait_ms(struct MHD_Daemon *daemon)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
-	return MHD_get_timeout(daemon, &ms) == MHD_YES && ms < HTTP_TICK_MS ? (int)ms
+	return mhd.get_timeout(daemon, &ms) == MHD_YES && ms < HTTP_TICK_MS ? (int)ms
 									    : HTTP_TICK_MS;
 }
 
@@ -121,7 +169,7 @@ static void *http_main(void *arg)
 {
 	struct http *http = arg;
 	const union MHD_DaemonInfo *info =
-		MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+		mhd.get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	struct pollfd polled[2] = {
 		{.fd = info->epoll_fd, .events = POLLIN},
 		{.fd = http->stop_fd, .events = POLLIN},
@@ -129,7 +177,7 @@ static void *http_main(void *arg)
 	method_thread_begin();
 	while (polled[1].revents == 0) {
 		(void)poll(polled, 2, wait_ms(http->daemon));
-		(void)MHD_run(http->daemon);
+		(void)mhd.run(http->daemon);
 		end_slow(http);
 		series_sample(&http->series, http->sources);
 	}
@@ -150,7 +198,7 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **p
 		return;
 	}
 	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+		mhd.get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	for (unsigned i = 0; i < HTTP_CONNECTIONS_MAX && info != NULL; i++) {
 		if (http->open[i].since_ms == 0) {
 			http->open[i].fd = info->connect_fd;
@@ -163,7 +211,7 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **p
 
 static struct MHD_Daemon *open_daemon(struct http *http, int fd)
 {
-	return MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, http,
+	return mhd.start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, http,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)HTTP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
@@ -174,6 +222,10 @@ static struct MHD_Daemon *open_daemon(struct http *http, int fd)
 
 enum status http_start(const struct http_options *options, struct http **out, struct error *err)
 {
+	if (!load_library()) {
+		return error_set(err, STATUS_UNSUPPORTED, "http '%s': %s",
+			options->listener->address.text, dlerror());
+	}
 	struct http *http = calloc(1, sizeof *http);
 	if (http == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "http: no memory");
@@ -218,8 +270,8 @@ void http_stop(struct http *http)
 	if (http->daemon != NULL) {
 		/* To stop the library shuts the socket down, and that of a service manager with it, unless
 		 * it has given the socket back before. */
-		(void)MHD_quiesce_daemon(http->daemon);
-		MHD_stop_daemon(http->daemon);
+		(void)mhd.quiesce_daemon(http->daemon);
+		mhd.stop_daemon(http->daemon);
 	}
 	if (http->stop_fd >= 0) {
 		close(http->stop_fd);

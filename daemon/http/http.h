@@ -28,7 +28,7 @@ struct http_options {
 	bool exposes_metrics;
 };
 
-/* Errors: UNSUPPORTED  the daemon was built without libmicrohttpd; NO_MEMORY, IO. */
+/* Errors: UNSUPPORTED  the daemon was built without libmicrohttpd, or the library is not there; NO_MEMORY, IO. */
 enum status http_start(const struct http_options *options, struct http **out, struct error *err);
 
 /* Ends the thread and all connections; the listener still listens. NULL is fine. */

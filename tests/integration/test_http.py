@@ -16,6 +16,22 @@ import http_case
 from http_case import ask, promtool
 
 
+def libraries_of(daemon):
+    """The names of the libraries that a daemon has mapped, without their versions."""
+    with open('/proc/%d/maps' % daemon.process.pid, encoding='ascii') as file:
+        return {os.path.basename(line.split()[-1]).split('.so')[0] for line in file if '.so' in line}
+
+
+class Libraries(http_case.HttpCase):
+    def test_a_daemon_without_the_port_does_not_wait_for_what_the_port_needs(self):
+        daemon = self.start_daemon()
+        without = libraries_of(daemon)
+        daemon.stop()
+        self.assertIn('liblmdb', without)
+        self.assertEqual({'libmicrohttpd', 'libgnutls', 'libsystemd', 'libgcrypt'} & without, set())
+        self.assertIn('libmicrohttpd', libraries_of(self.start_daemon('--http', 'tcp:127.0.0.1:0')))
+
+
 class Metrics(http_case.HttpCase):
     def setUp(self):
         super().setUp()
