@@ -272,10 +272,12 @@ static void pause_for(void *arg, uint64_t ms)
 	lock_release(&janitor->lock);
 }
 
-/* Until there is work, or until pins may be gone. */
-static void wait_a_second(struct janitor *janitor)
+/* Until there is work, or pins may be gone, or it is time to look. */
+static void wait_for_work(struct janitor *janitor, uint64_t look_ms)
 {
-	const uint64_t until_ms = (uint64_t)clock_monotonic_ms() + 1000;
+	const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+	const uint64_t until_ms =
+		look_ms > now_ms && look_ms < now_ms + 1000 ? look_ms : now_ms + 1000;
 	lock_take(&janitor->lock);
 	if (janitor->first == NULL && !janitor->stop) {
 		(void)condition_wait_until(&janitor->wake, &janitor->lock, until_ms);
@@ -286,7 +288,9 @@ static void wait_a_second(struct janitor *janitor)
 static void *run(void *arg)
 {
 	struct janitor *janitor = arg;
-	uint64_t look_ms = 0;
+	/* What is asked for right after a start has the disk alone. */
+	uint64_t look_ms =
+		(uint64_t)clock_monotonic_ms() + janitor->store->options.sizes.first_look_ms;
 	uint64_t measure_ms = 0;
 	grace_register();
 	while (run_jobs(janitor)) {
@@ -300,7 +304,7 @@ static void *run(void *arg)
 			}
 			measure_ms = measures ? now_ms + MEASURE_MS : measure_ms;
 		}
-		wait_a_second(janitor);
+		wait_for_work(janitor, look_ms);
 	}
 	grace_unregister();
 	return NULL;

@@ -40,6 +40,7 @@ enum {
 	STORE_INDEX_MEMORY = 1 << 30,
 	STORE_INDEX_TIME_MS = 3600 * 1000,
 	STORE_LOOK_MS = 1000,
+	STORE_FIRST_LOOK_MS = 100,
 };
 
 /* How large the parts of a store become, and how long it waits; zero stands for the default. The daemon has no settings for
@@ -67,8 +68,9 @@ struct store_sizes {
 	uint64_t index_rows_min;
 	uint64_t index_retry_ms; /* until a failed build is tried again */
 	uint64_t index_time_ms;  /* of a build, or a calibration, at most */
-	uint64_t index_memory; /* of a build, but for the image, which is in the map of its file */
-	uint64_t look_ms;      /* between two looks of the janitor at all files */
+	uint64_t index_memory;  /* of a build, but for the image, which is in the map of its file */
+	uint64_t look_ms;       /* between two looks of the janitor at all files */
+	uint64_t first_look_ms; /* from the start to the first of them */
 };
 
 struct store_options {

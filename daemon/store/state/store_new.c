@@ -39,6 +39,7 @@ static void set_size_defaults(struct store_sizes *sizes)
 	sizes->index_time_ms = or_default(sizes->index_time_ms, STORE_INDEX_TIME_MS);
 	sizes->index_memory = or_default(sizes->index_memory, STORE_INDEX_MEMORY);
 	sizes->look_ms = or_default(sizes->look_ms, STORE_LOOK_MS);
+	sizes->first_look_ms = or_default(sizes->first_look_ms, STORE_FIRST_LOOK_MS);
 	assert(sizes->segment_bytes <= sizes->file_bytes); /* a segment fits a file */
 }
 

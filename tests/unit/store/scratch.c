@@ -50,6 +50,7 @@ int scratch_setup(void **state)
 	assert_non_null(mkdtemp(scratch->folder));
 	(void)snprintf(scratch->data, sizeof scratch->data, "%s/data", scratch->folder);
 	scratch->catalog_bytes = 16u << 20;
+	scratch->sizes.first_look_ms = 1; /* and not when much was done already */
 	(void)pthread_mutex_init(&scratch->lock, NULL);
 	grace_register();
 	*state = scratch;
@@ -61,6 +62,7 @@ int scratch_setup_quiet(void **state)
 	(void)scratch_setup(state);
 	struct scratch *scratch = *state;
 	scratch->sizes.look_ms = (uint64_t)24 * 3600 * 1000;
+	scratch->sizes.first_look_ms = scratch->sizes.look_ms;
 	return 0;
 }
 

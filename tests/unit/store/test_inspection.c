@@ -1,4 +1,5 @@
 /* test_inspection.c - the look at all files in the background: keys before rows, and requests before itself. */
+#include "daemon/store/admin/admin.h"
 #include "daemon/store/base/find_cold.h"
 #include "daemon/store/base/pages.h"
 #include "daemon/store/inspection/inspection.h"
@@ -7,6 +8,7 @@
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/state/reader.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 #include <sys/mman.h>
 
 #include "tests/unit/store/plain.h"
+#include "tests/unit/wait.h"
 
 #include <cmocka.h>
 
@@ -189,6 +192,42 @@ static void it_makes_way_for_requests(void **state)
 	assert_true(fixture->pauses > 0);
 }
 
+/* The janitor removes the folder of a release that is dropped. */
+static void have_the_janitor_work(const struct fixture *fixture, const char *id)
+{
+	struct error err = {0};
+	char releases[PATH_MAX];
+	struct wait wait = {0};
+	scratch_path(fixture->scratch, releases, "releases");
+	const size_t before = scratch_count(releases, "");
+	scratch_release(fixture->scratch, id);
+	assert_int_equal(scratch_count(releases, ""), before + 1);
+	scratch_must(store_release_drop(fixture->scratch->store, id, &err), &err);
+	while (scratch_count(releases, "") > before) {
+		wait_a_moment(&wait);
+	}
+}
+
+/* What is asked for right after a start has the disk alone, while the janitor does what else it has to do. */
+static void the_first_look_is_not_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	scratch_close(fixture->scratch); /* its first look is a day later */
+	const uint64_t pages = base_pages_checked();
+	scratch_open(fixture->scratch);
+	have_the_janitor_work(fixture, "a");
+	have_the_janitor_work(fixture, "b");
+	have_the_janitor_work(fixture, "c");
+	assert_int_equal(base_pages_checked(), pages);
+	scratch_close(fixture->scratch);
+	fixture->scratch->sizes.first_look_ms = 1;
+	scratch_open(fixture->scratch);
+	struct wait wait = {0};
+	while (base_pages_checked() == pages) {
+		wait_a_moment(&wait);
+	}
+}
+
 static bool count_bytes(void *arg, uint64_t bytes)
 {
 	assert_int_equal(bytes, 4 << 20);
@@ -256,6 +295,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(keys_that_were_taken_are_read_again, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(it_makes_way_for_requests, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_first_look_is_not_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_read_ends_when_it_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_in_memory_is_kept_by_use, setup, teardown),
 	};

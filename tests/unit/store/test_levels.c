@@ -77,6 +77,7 @@ static void what_cannot_be_looked_at_is_not_counted(void **state)
 	struct expected expected;
 	scratch_close(scratch);
 	scratch->sizes.look_ms = HOUR_MS; /* or the janitor would read it */
+	scratch->sizes.first_look_ms = HOUR_MS;
 	scratch_open(scratch);
 	levels_make(scratch, &expected);
 	for (size_t i = 0; i < 2; i++) {
