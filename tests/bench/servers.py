@@ -150,7 +150,7 @@ class Server:
             if self.process.poll() is not None or time.monotonic() > end:
                 self.process.kill()
                 sys.exit("'%s' did not start: %s" % (command[0], self.read_log()))
-            time.sleep(0.02)
+            time.sleep(0.0005)
 
     def __enter__(self):
         return self
