@@ -5,7 +5,7 @@
  */
 #include "daemon/local/local_state.h"
 
-#include "daemon/store/index/index.h"
+#include "daemon/store/index/indexes.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/background.h"
@@ -57,29 +57,71 @@ static size_t hold_tables(struct store *store, struct held **out)
 	return count;
 }
 
-static void open_index(struct local_state *state, const struct held *held, size_t level)
+/* What a file has now, held, or another index that stands in the place of it by now; NULL: it is not there yet, is just being
+ * changed, or of another file. */
+static struct index *look_at_file(const char *folder, const struct index_owner *owner,
+	const struct indexes *now, size_t file)
+{
+	struct index *of = indexes_of(now, file);
+	struct index *next = NULL;
+	if (of == NULL || of->inode != index_inode(folder, owner)) {
+		(void)index_open(folder, owner, &next, NULL);
+	}
+	if (next == NULL) {
+		index_hold(of);
+	}
+	return next != NULL ? next : of;
+}
+
+/* The indexes that the files of a level have by now; NULL: they have none, or those that they had. */
+static struct indexes *look_at_level(const struct held *held, const char *folder, size_t level,
+	const struct indexes *now)
+{
+	const struct table *table = held->table;
+	const size_t count = table->levels[level]->file_count;
+	struct index **of = calloc(count, sizeof(struct index *));
+	bool is_same = true;
+	for (size_t i = 0; of != NULL && i < count; i++) {
+		const struct index_owner owner = table_index_owner(table, level, i, held->release);
+		if (table_wants_image(table, level, i)) {
+			of[i] = look_at_file(folder, &owner, now, i);
+		}
+		is_same = is_same && of[i] == (now == NULL ? NULL : now->of[i]);
+	}
+	struct indexes *next = of == NULL ? NULL : indexes_new(of, count, now);
+	free(of);
+	if (is_same) {
+		indexes_close(next);
+		return NULL;
+	}
+	return next;
+}
+
+static void open_level(struct local_state *state, const struct held *held, size_t level)
 {
 	char folder[PATH_MAX];
 	struct table *table = held->table;
-	_Atomic(struct index *) *at = level == 0 ? &table->index : &table->levels[level]->image;
-	const struct index *now = atomic_load(at);
-	struct index *next = NULL;
-	const struct index_owner owner = table_index_owner(table, level, held->release);
+	_Atomic(struct indexes *) *at = level == 0 ? &table->index : &table->levels[level]->images;
+	const struct indexes *now = atomic_load(at);
+	if (now != NULL && level > 0) {
+		return; /* a delta gets its images once, since who pins it holds no others */
+	}
 	store_release_folder(state->store, held->release, folder);
-	/* The image of a delta is set once. */
-	if (now != NULL && (level > 0 || now->inode == index_inode(folder, &owner))) {
+	struct indexes *next = look_at_level(held, folder, level, now);
+	if (level > 0 && !table_images_are_whole(table, level, next)) {
+		indexes_close(next);
 		return;
 	}
-	if (index_open(folder, &owner, &next, NULL) != STATUS_OK) {
-		return; /* it is not there yet, is just being changed, or of other files */
+	if (next == NULL) {
+		return;
 	}
 	store_lock_admin(
 		state->store); /* a snapshot that is made may hold the one that was there */
-	struct index *before = atomic_exchange(at, next);
+	struct indexes *before = atomic_exchange(at, next);
 	store_unlock_admin(state->store);
 	if (before != NULL) {
 		grace_wait(); /* who is inside may have loaded its address */
-		index_close(before);
+		indexes_close(before);
 	}
 }
 
@@ -92,9 +134,8 @@ void local_index_open_all(struct local_state *state)
 	for (size_t i = 0; i < count; i++) {
 		const size_t levels = table_indexed_levels(held[i].table, rows_min);
 		for (size_t level = 0; level < levels; level++) {
-			if ((level == 0 || table_wants_image(held[i].table, level)) &&
-				local_state_check_opening(state, NULL) == STATUS_OK) {
-				open_index(state, &held[i], level);
+			if (local_state_check_opening(state, NULL) == STATUS_OK) {
+				open_level(state, &held[i], level);
 			}
 		}
 		background_let_go(store, held[i].table);

@@ -109,15 +109,6 @@ static void share_memtable(struct table *table, const struct table *before)
 	table->memtable->refs++;
 }
 
-/* The index of a base belongs to its files. */
-static void share_index(struct table *table, const struct table *before)
-{
-	if (table->level_count > 0 && before->level_count > 0 &&
-		table->levels[0] == before->levels[0]) {
-		atomic_store(&table->index, table_index_hold(before));
-	}
-}
-
 static void share_tables(struct release *release, const struct release *before,
 	enum local_share share)
 {
@@ -128,7 +119,7 @@ static void share_tables(struct release *release, const struct release *before,
 			continue;
 		}
 		const bool same_levels = share_levels(table, old);
-		share_index(table, old);
+		table_share_indexes(table, old);
 		if (share == LOCAL_SHARE_FILES) {
 			continue;
 		}

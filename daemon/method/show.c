@@ -4,7 +4,7 @@
 #include "daemon/method/call/cost.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/store/base/base.h"
-#include "daemon/store/index/index.h"
+#include "daemon/store/index/indexes.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/level_figures.h"
@@ -129,11 +129,10 @@ void show_table(struct wire_writer *out, struct store *store, const struct table
 	reply_uint(out, "bytes", table->bytes);
 	reply_uint(out, "pending", memtable_rows(table->memtable));
 	show_sums(out, table);
-	const struct index *index =
-		atomic_load_explicit(&((struct table *)table)->index, memory_order_acquire);
-	const bool indexed = index != NULL && index_is_sound(index);
-	reply_uint(out, "index_bytes", indexed ? index->bytes : 0);
-	reply_uint(out, "index_build_ms", indexed ? index->build_ms : 0);
+	const struct indexes_sums index = indexes_sum(
+		atomic_load_explicit(&((struct table *)table)->index, memory_order_acquire));
+	reply_uint(out, "index_bytes", index.bytes);
+	reply_uint(out, "index_build_ms", index.build_ms);
 	reply_str(out, "index_state", store_index_state(store, table));
 }
 

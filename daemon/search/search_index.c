@@ -10,7 +10,7 @@
 #include "daemon/search/search_visit.h"
 #include "daemon/search/search_whole.h"
 #include "daemon/store/base/base.h"
-#include "daemon/store/index/index.h"
+#include "daemon/store/index/indexes.h"
 #include "daemon/store/index/written.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_counts.h"
@@ -20,7 +20,10 @@
 /* The time of a kind of search is an average: a single one may take so many times as long. */
 enum { PACE_TIMES = 3 };
 
-static struct index *index_of(const struct search *search)
+/* So many files are searched that have other axes than most; more are scanned. */
+enum { OTHERS_MAX = 32 };
+
+static struct indexes *index_of(const struct search *search)
 {
 	return atomic_load_explicit(&((struct table *)search->options.place->items)->index,
 		memory_order_acquire);
@@ -50,9 +53,8 @@ static bool metric_of(enum metric metric, enum balls_metric *out)
 bool search_index_can(const struct search *search)
 {
 	enum balls_metric metric;
-	const struct index *index = index_of(search);
 	const struct query *query = search->options.query;
-	return index != NULL && index_is_sound(index) &&
+	return indexes_lead(index_of(search)) != NULL &&
 	       metric_of(search->options.place->metric, &metric) && query->parts == 1 &&
 	       query->weights == NULL && query->age_weights == NULL;
 }
@@ -63,25 +65,31 @@ struct balls_kind {
 	float factor;
 };
 
-/* For a search for so many rows. */
-static struct balls_kind kind_of(const struct search *search, const struct index *index,
-	uint64_t hits)
+/* For a search for so many rows by an index, of which `lead` has the recalls. */
+static struct balls_kind kind_of(const struct search *search, const struct indexes *indexes,
+	const struct index *lead, uint64_t hits)
 {
 	struct balls_kind kind = {.metric = BALLS_INNER_PRODUCT};
 	const bool is_known = metric_of(search->options.place->metric, &kind.metric);
 	assert(is_known); /* else search_index_can is false */
-	const double recall = balls_recall_to_ask(&index->balls, search->options.recall);
-	kind.factor = balls_factor_for(&index->balls, kind.metric, recall, hits);
+	const double recall = balls_recall_to_ask(&lead->balls, search->options.recall);
+	kind.factor = table_index_is_stale(indexes)
+			      ? 1
+			      : balls_factor_for(&lead->balls, kind.metric, recall, hits);
 	return kind;
 }
 
 uint64_t search_index_expect_ns(const struct search *search)
 {
 	const struct table *items = search->options.place->items;
-	struct index *index = index_of(search);
-	const struct balls_kind kind = kind_of(search, index, search->options.k);
+	const struct indexes *indexes = index_of(search);
+	const struct index *lead = indexes_lead(indexes);
+	if (lead == NULL) {
+		return UINT64_MAX; /* it has failed since search_index_can */
+	}
+	const struct balls_kind kind = kind_of(search, indexes, lead, search->options.k);
 	const uint64_t each_ns =
-		index_pace_expect(&index->pace, kind.metric, search->options.k, kind.factor);
+		index_pace_expect(&indexes->pace, kind.metric, search->options.k, kind.factor);
 	if (each_ns == 0) {
 		return UINT64_MAX;
 	}
@@ -111,12 +119,25 @@ uint64_t search_index_written(const struct search *search)
 	return written > imaged ? written - imaged : 0;
 }
 
+/* The indexes of the files of a level; NULL: there are none. */
+static const struct indexes *of_level(const struct indexes *base, const struct table *items,
+	size_t level)
+{
+	return level == 0 ? base : table_images(items, level);
+}
+
 uint64_t search_index_scanned(const struct search *search)
 {
 	const struct table *items = search->options.place->items;
+	const struct indexes *base = index_of(search);
 	uint64_t rows = 0;
-	for (size_t i = 1; i < items->level_count; i++) {
-		rows += table_image(items, i) == NULL ? items->levels[i]->rows : 0;
+	for (size_t i = 0; i < items->level_count; i++) {
+		const struct indexes *of = of_level(base, items, i);
+		for (size_t j = 0; j < items->levels[i]->file_count; j++) {
+			const struct base_file_info *file = &items->levels[i]->files[j];
+			rows += indexes_of(of, j) == NULL ? index_file_rows(file) - file->deleted
+							  : 0;
+		}
 	}
 	return rows;
 }
@@ -124,34 +145,48 @@ uint64_t search_index_scanned(const struct search *search)
 /* What the queries of a search are taken to. */
 struct tour {
 	/* That of the table when the tour began: another may be swapped in meanwhile, and its axes may be others. */
-	struct index *index;
+	struct indexes *indexes;
+	const struct index *lead; /* of these */
 	struct balls_space space;
-	/* The index, and what has its axes: factors hold for all of these. */
+	/* The index, as many parts as files, and what has its axes: factors hold for all of these. */
+	size_t cut_count; /* of the index */
 	size_t part_count;
-	struct search_part parts[1 + TABLE_LEVELS_MAX - 1 + WRITTEN_IMAGES_MAX];
+	struct search_part parts[1 + BALLS_BESIDE_MAX];
 	size_t other_count;
-	struct search_part others[TABLE_LEVELS_MAX]; /* deltas on other axes */
+	struct search_part others[OTHERS_MAX]; /* files on other axes */
 };
-static_assert(TABLE_LEVELS_MAX - 1 + WRITTEN_IMAGES_MAX <= BALLS_BESIDE_MAX,
-	"one search takes all images");
+
+static void tour_begin(struct tour *tour, struct indexes *indexes)
+{
+	tour->indexes = indexes;
+	tour->lead = indexes_lead(indexes);
+	tour->space = (struct balls_space){0};
+	tour->cut_count = 0;
+	tour->part_count = 0;
+	tour->other_count = 0;
+}
 
 /* Whether an image has the axes of the index. */
 static bool is_on_axes(const struct tour *tour, uint64_t axes, const struct balls *image)
 {
-	return axes == tour->index->axes && balls_are_alike(image, &tour->index->balls);
+	return axes == tour->lead->axes && balls_are_alike(image, &tour->lead->balls);
 }
 
 /* The number of the next row of the parts. */
 static uint64_t next_number(const struct tour *tour)
 {
+	if (tour->part_count == 0) {
+		return 0;
+	}
 	const struct search_part *last = &tour->parts[tour->part_count - 1];
 	return (uint64_t)last->first + last->balls->rows;
 }
 
-/* Whether numbers of 32 bits suffice for the parts with one more. */
-static bool has_numbers(const struct tour *tour, const struct balls *more)
+/* Whether there is room for one part more, and numbers of 32 bits suffice for it. */
+static bool has_room(const struct tour *tour, const struct balls *more)
 {
-	return next_number(tour) + more->rows <= UINT32_MAX;
+	return tour->part_count < 1 + BALLS_BESIDE_MAX &&
+	       next_number(tour) + more->rows <= UINT32_MAX;
 }
 
 static void add_part(struct tour *tour, struct search_part part)
@@ -160,28 +195,40 @@ static void add_part(struct tour *tour, struct search_part part)
 	tour->parts[tour->part_count++] = part;
 }
 
-/* Lets the walk pass over the base, and over the deltas that have an image. */
+/* Lets the walk pass over a file that has an index or an image, for which there is room. */
+static void choose_file(struct search *search, struct tour *tour, size_t level, size_t file,
+	const struct index *of)
+{
+	const struct search_part part = {
+		.balls = &of->balls,
+		.first_of_files = rows_first_of(&search->rows, level, file),
+	};
+	if (is_on_axes(tour, of->axes, &of->balls) && has_room(tour, &of->balls)) {
+		add_part(tour, part);
+	} else if (tour->other_count < OTHERS_MAX) {
+		tour->others[tour->other_count++] = part;
+	} else {
+		return;
+	}
+	(void)rows_skip_file(&search->rows, level, file);
+}
+
+/* The base first: its files are the index. */
 static void choose_levels(struct search *search, struct tour *tour)
 {
 	const struct table *items = search->options.place->items;
-	rows_skip_level(&search->rows, 0);
-	tour->parts[tour->part_count++] = (struct search_part){.balls = &tour->index->balls};
-	for (size_t i = 1; i < items->level_count; i++) {
-		const struct index *image = table_image(items, i);
-		if (image == NULL) {
-			continue;
+	for (size_t i = 0; i < items->level_count; i++) {
+		const struct indexes *of = of_level(tour->indexes, items, i);
+		for (size_t j = 0; j < items->levels[i]->file_count; j++) {
+			const struct index *index = indexes_of(of, j);
+			if (i == 0 && of->of[j] == tour->lead) {
+				index = tour->lead; /* also if it has failed since */
+			}
+			if (index != NULL) {
+				choose_file(search, tour, i, j, index);
+			}
 		}
-		const struct search_part part = {
-			.balls = &image->balls,
-			.first_of_files = rows_first_of(&search->rows, i),
-		};
-		if (is_on_axes(tour, image->axes, &image->balls) &&
-			has_numbers(tour, &image->balls)) {
-			add_part(tour, part);
-		} else {
-			tour->others[tour->other_count++] = part;
-		}
-		rows_skip_level(&search->rows, i);
+		tour->cut_count = i == 0 ? tour->part_count : tour->cut_count;
 	}
 }
 
@@ -193,8 +240,7 @@ static void choose_images(struct search *search, struct tour *tour)
 	const struct written_images *images = images_of(search);
 	for (size_t i = 0; images != NULL && i < images->count; i++) {
 		const struct written_image *image = images->images[i];
-		if (is_on_axes(tour, image->axes, &image->balls) &&
-			has_numbers(tour, &image->balls) &&
+		if (is_on_axes(tour, image->axes, &image->balls) && has_room(tour, &image->balls) &&
 			image->visible <= search->options.place->visible &&
 			memtable_stream_skip(rows_stream(&search->rows), image->generation,
 				image->from, image->end) &&
@@ -223,11 +269,13 @@ struct outcome {
 static enum status look_into(struct search_visit *visit, struct tour *tour,
 	struct balls_query *asked, bool *is_exact)
 {
-	assert(tour->parts[0].balls->dim == visit->search->options.query->dim);
+	assert(tour->cut_count > 0); /* the lead is there */
+	asked->cut_count = tour->cut_count - 1;
 	enum status status =
 		search_visit_balls(visit, tour->parts, tour->part_count, asked, &tour->space);
 	*is_exact = asked->exact;
 	asked->factor = 1;
+	asked->cut_count = 0;
 	for (size_t i = 0; status == STATUS_OK && i < tour->other_count; i++) {
 		status = search_visit_balls(visit, &tour->others[i], 1, asked, &tour->space);
 		*is_exact = *is_exact && asked->exact;
@@ -255,7 +303,7 @@ static enum status search_one(struct search *search, struct tour *tour, uint32_t
 	*out = (struct outcome){0};
 	status = look_into(&visit, tour, &asked, &out->is_exact);
 	out->is_done = !visit.is_sparse;
-	index_pace_learn(&tour->index->pace, kind->metric, search->options.k, kind->factor,
+	index_pace_learn(&tour->indexes->pace, kind->metric, search->options.k, kind->factor,
 		clock_monotonic_ns() - began_ns);
 	if (visit.is_ranked) {
 		out->hits = search_rank_of(&visit.rank, visit.top);
@@ -272,10 +320,10 @@ static bool is_plain(const struct search *search)
 	return !filter->has_tags && key_set_is_empty(&filter->denied);
 }
 
-static uint64_t hits_to_expect(const struct search *search, struct index *index)
+static uint64_t hits_to_expect(const struct search *search, const struct indexes *indexes)
 {
 	return is_plain(search) && search_may_drop(search)
-		       ? index_pace_hits(&index->pace, search->options.k)
+		       ? index_pace_hits(&indexes->pace, search->options.k)
 		       : search_hits_among(search);
 }
 
@@ -292,11 +340,12 @@ static enum status search_surely(struct search *search, struct tour *tour, uint3
 	enum status status = topk_copy(top, &before);
 	while (status == STATUS_OK) {
 		status = search_one(search, tour, query, &kind, out, err);
-		const struct balls_kind wanted = kind_of(search, tour->index, out->hits);
+		const struct balls_kind wanted =
+			kind_of(search, tour->indexes, tour->lead, out->hits);
 		if (status != STATUS_OK || !out->is_done || wanted.factor <= kind.factor) {
 			topk_fini(&before);
 			if (status == STATUS_OK && out->is_done && is_plain(search)) {
-				index_pace_learn_hits(&tour->index->pace, search->options.k,
+				index_pace_learn_hits(&tour->indexes->pace, search->options.k,
 					out->hits);
 			}
 			return status;
@@ -364,11 +413,35 @@ static enum status go_through_others(struct search *search, struct error *err)
 							  : "no memory for a search");
 }
 
+/* Takes all queries to the index, and to the images. */
+static enum status search_each(struct search *search, struct tour *tour, bool *is_done,
+	struct error *err)
+{
+	enum status status = STATUS_OK;
+	const struct balls_kind kind =
+		kind_of(search, tour->indexes, tour->lead, hits_to_expect(search, tour->indexes));
+	for (uint32_t i = 0; status == STATUS_OK && *is_done && i < search->options.query->count;
+		i++) {
+		struct outcome outcome = {.is_done = true};
+		status = search_surely(search, tour, i, kind, &outcome, err);
+		*is_done = outcome.is_done;
+		search->is_exact = search->is_exact && outcome.is_exact;
+	}
+	return status;
+}
+
 enum status search_index(struct search *search, bool *is_done, struct error *err)
 {
-	struct tour tour = {.index = index_of(search)};
+	struct tour tour; /* most of it is used by few tables, so it is not zeroed */
 	const struct search_place *place = search->options.place;
+	tour_begin(&tour, index_of(search));
+	*is_done = tour.lead != NULL;
+	if (!*is_done) {
+		return STATUS_OK; /* it has failed since search_index_can */
+	}
 	assert(search->tops != NULL && search->rows.table == NULL); /* search_restart */
+	search->is_exact = true;
+	search->is_by_users = *tour.lead->balls.queries > 0;
 	enum status status = wait_for_segments(search, err);
 	if (status == STATUS_OK && rows_begin(&search->rows, place->items, place->visible,
 					   search->scorer.rows_max) != STATUS_OK) {
@@ -379,17 +452,8 @@ enum status search_index(struct search *search, bool *is_done, struct error *err
 		choose_images(search, &tour);
 		status = go_through_others(search, err);
 	}
-	search->is_exact = true;
-	search->is_by_users = *tour.index->balls.queries > 0;
-	*is_done = true;
-	const struct balls_kind kind = kind_of(search, tour.index,
-		status == STATUS_OK ? hits_to_expect(search, tour.index) : 0);
-	for (uint32_t i = 0; status == STATUS_OK && *is_done && i < search->options.query->count;
-		i++) {
-		struct outcome outcome = {.is_done = true};
-		status = search_surely(search, &tour, i, kind, &outcome, err);
-		*is_done = outcome.is_done;
-		search->is_exact = search->is_exact && outcome.is_exact;
+	if (status == STATUS_OK) {
+		status = search_each(search, &tour, is_done, err);
 	}
 	balls_space_fini(&tour.space);
 	return status;

@@ -23,7 +23,7 @@ uint64_t search_index_expect_ns(const struct search *search);
 /* About how many rows of the memtable no image has: a search goes through all of these. */
 uint64_t search_index_written(const struct search *search);
 
-/* How many rows of deltas no image has: a search goes through all of these, too. */
+/* How many rows of files have no index or image: a search goes through all of these, too. */
 uint64_t search_index_scanned(const struct search *search);
 
 /* After search_restart. If *is_done, the best are in search->tops, and `compared` and `is_exact`

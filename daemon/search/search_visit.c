@@ -39,11 +39,17 @@ static void stop(struct search_visit *visit, enum status status)
 /* The part that has a row. */
 static const struct search_part *part_of(const struct search_visit *visit, uint32_t number)
 {
-	size_t i = 0;
-	while (i + 1 < visit->part_count && visit->parts[i + 1].first <= number) {
-		i++;
+	size_t from = 0;
+	size_t behind = visit->part_count;
+	while (behind - from > 1) {
+		const size_t middle = from + (behind - from) / 2;
+		if (visit->parts[middle].first <= number) {
+			from = middle;
+		} else {
+			behind = middle;
+		}
 	}
-	return &visit->parts[i];
+	return &visit->parts[from];
 }
 
 static uint64_t id_of(void *arg, uint32_t number)

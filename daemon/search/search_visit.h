@@ -15,12 +15,12 @@
 
 struct written_row;
 
-/* Whose rows are named by some of the numbers of a search through balls: the files of a level, or an image of what was
+/* Whose rows are named by some of the numbers of a search through balls: a file, or an image of what was
  * written. */
 struct search_part {
 	const struct balls *balls;
-	const struct written_row *rows; /* of an image; NULL: of files */
-	uint64_t first_of_files;        /* the number of the first row of the level (rows.h) */
+	const struct written_row *rows; /* of an image; NULL: of a file */
+	uint64_t first_of_files;        /* the number of the first row of the file (rows.h) */
 	uint32_t first; /* its number in the search; those that follow have the next numbers */
 };
 

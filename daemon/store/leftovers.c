@@ -52,16 +52,16 @@ static enum status check_folder(const struct store *store, const struct release 
 static bool is_of_table(const struct store *store, const struct table *table, const char *file)
 {
 	char name[64];
-	const size_t levels = table_indexed_levels(table, store->options.sizes.index_rows_min);
-	for (size_t i = 0; i < levels; i++) {
-		if (table_index_file_name(name, sizeof name, table, i) && strcmp(name, file) == 0) {
-			return true;
-		}
-	}
+	const bool indexed = table_indexed_levels(table, store->options.sizes.index_rows_min) > 0;
 	const size_t files = table_file_count(table);
 	for (size_t i = 0; i < files; i++) {
-		base_file_name(name, sizeof name, table->number, table_file(table, i)->number);
+		const uint64_t number = table_file(table, i)->number;
+		base_file_name(name, sizeof name, table->number, number);
 		if (strcmp(name, file) == 0) {
+			return true;
+		}
+		table_index_file_name(name, sizeof name, table, number);
+		if (indexed && strcmp(name, file) == 0) {
 			return true;
 		}
 	}

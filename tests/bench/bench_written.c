@@ -241,7 +241,7 @@ static uint64_t without_image(const struct table *table, size_t *count)
 		left -= images->images[i]->balls.rows;
 	}
 	for (size_t i = 1; i < table->level_count; i++) {
-		left += atomic_load(&table->levels[i]->image) == NULL ? table->levels[i]->rows : 0;
+		left += atomic_load(&table->levels[i]->images) == NULL ? table->levels[i]->rows : 0;
 	}
 	return left;
 }

@@ -38,8 +38,8 @@ enum {
 	BALLS_PREFIX_MAX = 128,
 	/* Rows have numbers of 32 bits, and UINT32_MAX means none. */
 	BALLS_ROWS_MAX = 0x7fffffff,
-	/* Images that one search takes with an index. */
-	BALLS_BESIDE_MAX = 32,
+	/* Images that one search takes beside the first. */
+	BALLS_BESIDE_MAX = 320,
 };
 
 enum balls_metric {
@@ -132,9 +132,12 @@ struct balls_query {
 	 * Their rows are numbered behind those of the first balls, and there are less than 2^32 of all. */
 	const struct balls *const *beside;
 	size_t beside_count; /* up to BALLS_BESIDE_MAX */
-	float bar;           /* while rows are scored: a lower score is of no use */
-	uint64_t compared;   /* out: rows whose codes or full rows were looked at */
-	bool exact;          /* out: no other row can be in the top k */
+	/* Of these the first so many are of the index itself, which is cut into several images: its calibration has searched
+	 * all of them in one pass. */
+	size_t cut_count;
+	float bar;         /* while rows are scored: a lower score is of no use */
+	uint64_t compared; /* out: rows whose codes or full rows were looked at */
+	bool exact;        /* out: no other row can be in the top k */
 };
 
 /* Whether two have as many axes and codes of as many dims: else neither is searched beside the other. That the axes, and the

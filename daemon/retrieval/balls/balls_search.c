@@ -277,6 +277,7 @@ static void list_parts(struct search *search, const struct balls *balls,
 	const struct balls_query *query)
 {
 	assert(query->beside_count <= BALLS_BESIDE_MAX);
+	assert(query->cut_count <= query->beside_count);
 	for (size_t i = 0; i <= query->beside_count; i++) {
 		const struct balls *of = i == 0 ? balls : query->beside[i - 1];
 		assert(balls_are_alike(balls, of));
@@ -285,6 +286,7 @@ static void list_parts(struct search *search, const struct balls *balls,
 		search->rows += of->rows;
 	}
 	search->visits.part_count = 1 + query->beside_count;
+	search->visits.cut_count = 1 + query->cut_count;
 	assert(search->rows <= UINT32_MAX);
 }
 

@@ -82,7 +82,7 @@ static void begin_visit(struct balls_visits *visits, const struct balls_side *si
 	visit->scan = side->scan;
 	visit->scan.balls = balls;
 	visit->scan.first = part->first;
-	visit->factor = part == visits->parts ? visits->terms.factor : 1;
+	visit->factor = part < visits->parts + visits->cut_count ? visits->terms.factor : 1;
 	visit->next = balls->first_blocks[ball];
 	visit->end = balls->first_blocks[ball + 1];
 	choose_blocks(visits, visit);

@@ -21,7 +21,7 @@ enum {
 	BALLS_VISITS = 4,
 };
 
-/* The balls of an index, or of an image beside it. */
+/* The balls of an index, or of an image beside it; an index may be cut into several parts. */
 struct balls_part {
 	const struct balls *balls;
 	uint32_t first; /* the number of its first row */
@@ -47,8 +47,10 @@ struct balls_visits {
 	const struct balls_kernels *kernels; /* borrowed */
 	struct balls_terms terms;
 	size_t part_count;
-	struct balls_part parts[1 + BALLS_BESIDE_MAX]; /* first the index */
-	float *prefix_query;                           /* borrowed, as the next: [prefix] */
+	size_t cut_count; /* of these the first so many are the index */
+	struct balls_part parts
+		[1 + BALLS_BESIDE_MAX]; /* first the index, whose calibration has chosen the factor */
+	float *prefix_query;            /* borrowed, as the next: [prefix] */
 	float *prefix_beside; /* [prefix]: what of the query is off the axis of the ball that is visited */
 	struct balls_candidates candidates;
 	uint64_t blocks_scanned;

@@ -32,6 +32,9 @@ struct balls_options {
 	/* Queries for the calibration, [query_count, dim]; none: rows of the source are used. */
 	const float *queries;
 	uint32_t query_count;
+	/* The rows by which axes and basis are found, if they are more than the source: it is a part of them, and the image one of
+	 * several on the same axes. NULL: the source. */
+	const struct balls_source *sampled;
 	const _Atomic bool *stop; /* when it becomes true, the work ends with BUSY; NULL: none */
 	/* For a rebuild: the new image takes the axes and the basis of this one. NULL: none. */
 	const struct balls *previous;

@@ -29,7 +29,8 @@ static const uint64_t scored_max = UINT64_C(1) << 26;
 static const size_t rows_per_hit = 10;
 
 struct calibration {
-	const struct balls *balls;
+	const struct balls *const *parts;
+	size_t part_count;
 	const struct balls_source *source;
 	const struct balls_options *options;
 	enum balls_metric metric;
@@ -83,8 +84,11 @@ static enum status search(struct calibration *calibration, size_t k, float facto
 		.arg = calibration,
 		.top = top,
 		.cancel = calibration->options->stop,
+		.beside = calibration->parts + 1,
+		.beside_count = calibration->part_count - 1,
+		.cut_count = calibration->part_count - 1,
 	};
-	status = balls_search(calibration->balls, &query, &calibration->space);
+	status = balls_search(calibration->parts[0], &query, &calibration->space);
 	calibration->compared += query.compared;
 	if (status == STATUS_OK) {
 		topk_finish(top);
@@ -272,13 +276,14 @@ static enum status measure_metric(struct calibration *calibration, float *recall
 	return status;
 }
 
-enum status balls_calibrate(const struct balls *balls, const struct balls_source *source,
-	const struct balls_options *options, float *recalls)
+enum status balls_calibrate(const struct balls *const *parts, size_t count,
+	const struct balls_source *source, const struct balls_options *options, float *recalls)
 {
 	const uint32_t dim = source->dim;
-	assert(balls->dim == dim && balls->rows == source->rows);
+	assert(count > 0 && parts[0]->dim == dim);
 	struct calibration calibration = {
-		.balls = balls,
+		.parts = parts,
+		.part_count = count,
 		.source = source,
 		.options = options,
 		.query = malloc((size_t)dim * (ROWS_AT_ONCE + 1) * sizeof(float)),

@@ -124,11 +124,16 @@ static enum status find_basis(struct balls_plan *plan, struct balls_sample *samp
 	return STATUS_OK;
 }
 
+static const struct balls_source *sampled_of(const struct balls_plan *plan)
+{
+	return plan->options->sampled != NULL ? plan->options->sampled : plan->source;
+}
+
 static enum status train(struct balls_plan *plan, struct balls_sample *sample, uint64_t wanted)
 {
 	const uint32_t dim = plan->source->dim;
 	uint64_t random = plan->options->seed;
-	read_sample(plan->source, wanted, &random, sample);
+	read_sample(sampled_of(plan), wanted, &random, sample);
 	if (sample->count < plan->shape.balls) {
 		plan->shape.balls = sample->count > 0 ? (uint32_t)sample->count : 1;
 	}
@@ -196,7 +201,7 @@ enum status balls_plan_axes(struct balls_plan *plan)
 	if (plan->options->previous != NULL) {
 		return copy_axes(plan);
 	}
-	const struct balls_source *source = plan->source;
+	const struct balls_source *source = sampled_of(plan);
 	const uint32_t granularity = plan->options->granularity > 0 ? plan->options->granularity
 								    : granularity_of(source->rows);
 	const uint64_t bytes =

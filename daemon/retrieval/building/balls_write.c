@@ -279,6 +279,7 @@ static enum status calibrate(const struct writing *writing)
 {
 	const struct balls_plan *plan = writing->plan;
 	struct balls balls;
+	const struct balls *const parts[] = {&balls};
 	balls_write_queries(plan->options->query_count, writing->space);
 	if (plan->options->recalls != NULL) {
 		memcpy(writing->space + writing->layout.offsets[BALLS_RECALLS],
@@ -289,8 +290,9 @@ static enum status calibrate(const struct writing *writing)
 	const enum status status = balls_open(writing->space, writing->layout.bytes,
 		plan->shape.rows, plan->shape.dim, &balls, NULL);
 	float *recalls = (float *)(void *)(writing->space + writing->layout.offsets[BALLS_RECALLS]);
-	return status != STATUS_OK ? STATUS_INTERNAL
-				   : balls_calibrate(&balls, plan->source, plan->options, recalls);
+	return status != STATUS_OK
+		       ? STATUS_INTERNAL
+		       : balls_calibrate(parts, 1, plan->source, plan->options, recalls);
 }
 
 enum status balls_write(struct balls_plan *plan, uint8_t *space)

@@ -71,7 +71,6 @@ static void fill_left(struct janitor_job *job, struct table *replaced, const str
 		const struct base_file_info *info = table_file(replaced, i);
 		if (!table_has_file(by, info->number)) {
 			job->left[job->left_count++] = info->number;
-			job->left_index = job->left_index || info->delta == 0;
 			job->files++;
 			job->bytes += info->bytes;
 		}

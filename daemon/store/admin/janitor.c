@@ -90,9 +90,7 @@ static void remove_file(struct store *store, const struct janitor_job *job, cons
 	}
 }
 
-/* The files that a merge has taken together, or of tensors that others have replaced. An index is called by the
- * newest file of those that it is of, and goes with it; that of a base also when another file of the base has
- * gone. */
+/* The files that a merge has taken together, each with its index, or of tensors that others have replaced. */
 static void remove_replaced(struct store *store, const struct janitor_job *job)
 {
 	char name[64];
@@ -100,12 +98,9 @@ static void remove_replaced(struct store *store, const struct janitor_job *job)
 		base_file_name(name, sizeof name, job->replaced->number, job->left[i]);
 		remove_file(store, job, name);
 		if (job->replaced->spec.index != INDEX_NONE) {
-			table_index_file_name_of(name, sizeof name, job->replaced, job->left[i]);
+			table_index_file_name(name, sizeof name, job->replaced, job->left[i]);
 			remove_file(store, job, name);
 		}
-	}
-	if (job->left_index && table_index_file_name(name, sizeof name, job->replaced, 0)) {
-		remove_file(store, job, name);
 	}
 	for (size_t i = 0; i < job->tensor_count; i++) {
 		tensor_file_name(name, sizeof name, job->tensors[i]->number);

@@ -32,7 +32,6 @@ struct janitor_job {
 	struct table *replaced; /* held, and gone; NULL: none */
 	uint64_t *left; /* owned: numbers of its files that went with it, which are to be removed */
 	size_t left_count;
-	bool left_index; /* so is its index, since its base is another one now */
 	struct tensor *tensors[LIMIT_TENSORS_PUT]; /* held: their files are to be removed */
 	size_t tensor_count;
 	uint64_t owner; /* number of the release of table or tensors */

@@ -163,15 +163,13 @@ static enum status copy_one(const struct backup_job *job, const struct release *
 /* An index is copied, never linked: users may calibrate it in place. If that came in between, the copy is
  * worth nothing and is removed. */
 static enum status copy_index(const struct backup_job *job, const struct release *release,
-	const struct table *table, size_t level, struct error *err)
+	const struct index_owner *owner, struct error *err)
 {
 	char file[64];
 	char folder[PATH_MAX];
 	char name[CUT_NAME_BYTES];
 	struct index *index = NULL;
-	if (!table_index_file_name(file, sizeof file, table, level)) {
-		return STATUS_OK;
-	}
+	index_file_name(file, sizeof file, owner->table, owner->file->number);
 	const size_t before = job->copy->manifest.count;
 	enum status status = copy_one(job, release, file, NULL, err);
 	if (status != STATUS_OK) {
@@ -179,9 +177,8 @@ static enum status copy_index(const struct backup_job *job, const struct release
 	}
 	name_of(name, release, "");
 	status = file_path(folder, job->copy->folder, name, err);
-	const struct index_owner owner = table_index_owner(table, level, release->number);
 	if (status == STATUS_OK) {
-		status = index_open(folder, &owner, &index, err);
+		status = index_open(folder, owner, &index, err);
 	}
 	index_close(index);
 	if (status == STATUS_OK || status == STATUS_NO_MEMORY) {
@@ -200,8 +197,12 @@ static enum status copy_indexes(const struct backup_job *job, const struct relea
 			? 0
 			: table_indexed_levels(table, job->store->options.sizes.index_rows_min);
 	enum status status = STATUS_OK;
-	for (size_t i = 0; status == STATUS_OK && i < levels; i++) {
-		status = copy_index(job, release, table, i, err);
+	for (size_t i = 0; i < levels; i++) {
+		for (size_t j = 0; status == STATUS_OK && j < table->levels[i]->file_count; j++) {
+			const struct index_owner owner =
+				table_index_owner(table, i, j, release->number);
+			status = copy_index(job, release, &owner, err);
+		}
 	}
 	return status;
 }

@@ -9,12 +9,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-uint32_t base_range_bits(const struct base_sizes *sizes, uint64_t bytes)
+/* Whether ranges of so many bits are to be cut once more. */
+static bool is_cut(const struct base_sizes *sizes, const struct base_extent *extent, uint32_t bits)
+{
+	const uint64_t bytes = extent->bytes >> bits;
+	const uint64_t most = bits < BASE_RANGE_BITS ? sizes->range_bytes : sizes->file_bytes;
+	const bool has_rows = !extent->is_indexed || bytes > sizes->file_bytes ||
+			      extent->rows >> (bits + 1) >= sizes->range_rows;
+	return bits < SEGMENT_PREFIX_BITS_MAX && bytes > most && has_rows;
+}
+
+uint32_t base_range_bits(const struct base_sizes *sizes, const struct base_extent *extent)
 {
 	uint32_t bits = 0;
-	while (bits < SEGMENT_PREFIX_BITS_MAX &&
-		(bytes >> bits) >
-			(bits < BASE_RANGE_BITS ? sizes->range_bytes : sizes->file_bytes)) {
+	while (is_cut(sizes, extent, bits)) {
 		bits++;
 	}
 	return bits;
@@ -22,13 +30,12 @@ uint32_t base_range_bits(const struct base_sizes *sizes, uint64_t bytes)
 
 uint64_t base_range_expected(uint64_t bytes, uint32_t bits)
 {
-	return bits == 0 ? bytes : (bytes >> bits) * 2;
+	return (bytes >> bits) * 2;
 }
 
-/* Whether two hashes are of different ranges. */
-static bool is_elsewhere(const struct base_files *files, uint64_t a, uint64_t b)
+bool base_is_one_range(uint32_t bits, uint64_t a, uint64_t b)
 {
-	return files->range_bits > 0 && (a ^ b) >> (64 - files->range_bits) != 0;
+	return bits == 0 || (a ^ b) >> (64 - bits) == 0;
 }
 
 static enum status path_of(const struct base_files *files, uint64_t number, char *path,
@@ -75,7 +82,7 @@ static enum status open_file(struct base_files *files, uint64_t bytes, uint64_t 
 	enum status status = STATUS_OK;
 	if (files->writer != NULL &&
 		(base_writer_bytes(files->writer) + bytes > files->file_bytes ||
-			is_elsewhere(files, files->file_prefix, prefix))) {
+			!base_is_one_range(files->range_bits, files->file_prefix, prefix))) {
 		status = base_files_finish(files, err);
 	}
 	if (status != STATUS_OK || files->writer != NULL) {

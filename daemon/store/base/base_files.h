@@ -15,13 +15,23 @@ struct base_sizes {
 	uint64_t segment_bytes;
 	uint64_t file_bytes;
 	uint64_t range_bytes;
+	uint64_t range_rows; /* of a table with an index: no range has fewer */
 };
 
-/* A table of about so many bytes is cut into ranges by the first bits of the hash: how many bits. There are
- * BASE_RANGES at most, unless these would be larger than a file. */
+/* About what a base has. */
+struct base_extent {
+	uint64_t bytes;
+	uint64_t rows;
+	bool is_indexed;
+};
+
+/* A table is cut into ranges by the first bits of the hash: how many bits. There are BASE_RANGES at most, unless these would be
+ * larger than a file. Where there is an index they have many rows: a search goes into each. */
 enum { BASE_RANGE_BITS = 5, BASE_RANGES = 1 << BASE_RANGE_BITS };
-uint32_t base_range_bits(const struct base_sizes *sizes, uint64_t bytes);
-/* What a range of such a table may have, since not all are of one size. */
+uint32_t base_range_bits(const struct base_sizes *sizes, const struct base_extent *extent);
+/* Whether two hashes are in one range of so many bits. */
+bool base_is_one_range(uint32_t bits, uint64_t a, uint64_t b);
+/* What a range of such a table may have, since not all are of one size, and the bytes are a guess. */
 uint64_t base_range_expected(uint64_t bytes, uint32_t bits);
 
 struct base_files {

@@ -28,11 +28,27 @@ enum {
 
 static_assert(CURRENT_OLDEST == (int)SHORT_VERSION, "or nobody needs the short head");
 
+/* The names of those that files of the base have. */
+static void write_indexes(struct wire_writer *writer, const struct table *table)
+{
+	const struct level *base = table->levels[0];
+	size_t count = 0;
+	for (size_t i = 0; i < base->file_count; i++) {
+		count += table_index_has(table, i);
+	}
+	wire_write_array(writer, count);
+	for (size_t i = 0; i < base->file_count; i++) {
+		char name[64];
+		if (table_index_has(table, i)) {
+			table_index_file_name(name, sizeof name, table, base->files[i].number);
+			wire_write_str(writer, name);
+		}
+	}
+}
+
 static void write_table(struct wire_writer *writer, const struct table *table, bool indexes)
 {
-	char index[64];
-	const bool has_index = indexes && table_has_index(table) &&
-			       table_index_file_name(index, sizeof index, table, 0);
+	const bool has_index = indexes && table_has_index(table);
 	wire_write_map(writer, has_index ? 3 : 2);
 	wire_write_str(writer, "table");
 	record_write_table(writer, table);
@@ -43,8 +59,8 @@ static void write_table(struct wire_writer *writer, const struct table *table, b
 		record_write_file(writer, table_file(table, i));
 	}
 	if (has_index) {
-		wire_write_str(writer, "index");
-		wire_write_str(writer, index);
+		wire_write_str(writer, "indexes");
+		write_indexes(writer, table);
 	}
 }
 

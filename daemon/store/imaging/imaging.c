@@ -2,6 +2,7 @@
 #include "daemon/store/imaging/imaging.h"
 
 #include "daemon/store/imaging/written_build.h"
+#include "daemon/store/index/indexes.h"
 #include "daemon/store/index/written.h"
 #include "daemon/store/memtable/generation.h"
 #include "daemon/store/memtable/memtable_pin.h"
@@ -233,11 +234,11 @@ static void follow_table(struct imaging *imaging, const struct table *table)
 	grace_enter();
 	following.visible = atomic_load_explicit(&imaging->store->visible, memory_order_acquire);
 	memtable_pin(table->memtable, &following.pinned);
-	struct index *index = table_index_hold(table);
+	struct indexes *indexes = table_index_hold(table);
 	grace_leave();
 	enum status status = STATUS_OK;
-	if (index != NULL && index_is_sound(index) && following.turn != GIVE_UP) {
-		following.index = index;
+	following.index = indexes_lead(indexes);
+	if (following.index != NULL && following.turn != GIVE_UP) {
 		status = follow(&following, atomic_load(&following.pinned.frozen));
 		if (status == STATUS_OK) {
 			status = follow(&following, atomic_load(&following.pinned.active));
@@ -249,7 +250,7 @@ static void follow_table(struct imaging *imaging, const struct table *table)
 	for (size_t i = 0; i < following.made_count; i++) {
 		written_image_drop(following.made[i]);
 	}
-	table_index_let_go(index);
+	table_index_let_go(indexes);
 	memtable_unpin(&following.pinned);
 }
 

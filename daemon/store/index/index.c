@@ -1,4 +1,4 @@
-/* index.c - the file of an index: its name, its head, which base files it is of, how it is
+/* index.c - the file of an index: its name, its head, which base file it is of, how it is
  * opened. */
 #include "daemon/store/index/index.h"
 
@@ -29,20 +29,26 @@ enum {
 
 static const char index_magic[8] = {'r', 'e', 'p', 's', 't', 'i', 'd', 'x'};
 
-void index_file_name_of(char *out, size_t size, uint64_t table, uint64_t newest)
+uint64_t index_file_rows(const struct base_file_info *file)
 {
-	(void)snprintf(out, size, "index-%" PRIu64 "-%" PRIu64 ".idx", table, newest);
+	uint64_t rows = 0;
+	for (size_t i = 0; i < file->segment_count; i++) {
+		rows += file->segments[i].rows;
+	}
+	return rows;
 }
 
-bool index_file_name(char *out, size_t size, const struct index_owner *owner)
+void index_file_name(char *out, size_t size, uint64_t table, uint64_t file)
 {
-	uint64_t newest = 0;
-	assert(owner->file_count == 0 || owner->files != NULL);
-	for (size_t i = 0; i < owner->file_count; i++) {
-		newest = owner->files[i].number > newest ? owner->files[i].number : newest;
-	}
-	index_file_name_of(out, size, owner->table, newest);
-	return owner->file_count > 0;
+	(void)snprintf(out, size, "index-%" PRIu64 "-%" PRIu64 ".idx", table, file);
+}
+
+static enum status path_of(const char *folder, const struct index_owner *owner, char *path,
+	struct error *err)
+{
+	char name[64];
+	index_file_name(name, sizeof name, owner->table, owner->file->number);
+	return file_path(path, folder, name, err);
 }
 
 uint64_t index_base_hash(const struct index_owner *owner)
@@ -56,11 +62,9 @@ uint64_t index_base_hash(const struct index_owner *owner)
 	bytes_put_u64(bytes, owner->release);
 	bytes_put_u64(bytes + 8, owner->table);
 	(void)XXH3_64bits_update(state, bytes, 16);
-	for (size_t i = 0; i < owner->file_count; i++) {
-		for (size_t j = 0; j < owner->files[i].segment_count; j++) {
-			bytes_put_u64(bytes, owner->files[i].segments[j].hash);
-			(void)XXH3_64bits_update(state, bytes, 8);
-		}
+	for (size_t i = 0; i < owner->file->segment_count; i++) {
+		bytes_put_u64(bytes, owner->file->segments[i].hash);
+		(void)XXH3_64bits_update(state, bytes, 8);
 	}
 	const uint64_t hash = XXH3_64bits_digest(state);
 	(void)XXH3_freeState(state);
@@ -106,7 +110,7 @@ static enum status read_head(int fd, const char *path, const struct index_head *
 		.changed = bytes_get_u64(data + 56),
 	};
 	if (out->base_hash != expected->base_hash || out->rows != expected->rows) {
-		return error_set(err, STATUS_CORRUPT, "'%s': it is of other base files", path);
+		return error_set(err, STATUS_CORRUPT, "'%s': it is of another base file", path);
 	}
 	return (uint64_t)about.st_size == INDEX_IMAGE_OFFSET + out->bytes
 		       ? STATUS_OK
@@ -178,10 +182,8 @@ static uint64_t inode_of(int fd)
 
 uint64_t index_inode(const char *folder, const struct index_owner *owner)
 {
-	char name[64];
 	char path[PATH_MAX];
-	if (!index_file_name(name, sizeof name, owner) ||
-		file_path(path, folder, name, NULL) != STATUS_OK) {
+	if (path_of(folder, owner, path, NULL) != STATUS_OK) {
 		return 0;
 	}
 	const int fd = file_open(path, O_RDONLY, 0);
@@ -192,18 +194,9 @@ uint64_t index_inode(const char *folder, const struct index_owner *owner)
 	return inode;
 }
 
-enum status index_open(const char *folder, const struct index_owner *owner, struct index **out,
+enum status index_open_at(const char *path, const struct index_owner *owner, struct index **out,
 	struct error *err)
 {
-	char name[64];
-	char path[PATH_MAX];
-	if (!index_file_name(name, sizeof name, owner)) {
-		return STATUS_NOT_FOUND;
-	}
-	enum status status = file_path(path, folder, name, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
 	const int fd = file_open(path, O_RDONLY, 0);
 	if (fd < 0) {
 		return error_set(err, status_of_errno(errno), "open '%s': %s", path,
@@ -211,14 +204,15 @@ enum status index_open(const char *folder, const struct index_owner *owner, stru
 	}
 	const struct index_head expected = {
 		.base_hash = index_base_hash(owner),
-		.rows = owner->rows,
+		.rows = index_file_rows(owner->file),
 	};
 	struct index *index = calloc(1, sizeof *index);
 	if (index != NULL) {
 		atomic_init(&index->refs, 1);
 	}
-	status = index == NULL ? error_set(err, STATUS_NO_MEMORY, "open '%s'", path)
-			       : open_file(index, fd, path, &expected, owner->dim, err);
+	const enum status status = index == NULL
+					   ? error_set(err, STATUS_NO_MEMORY, "open '%s'", path)
+					   : open_file(index, fd, path, &expected, owner->dim, err);
 	if (status == STATUS_OK && index != NULL) {
 		index->inode = inode_of(fd);
 	}
@@ -229,6 +223,14 @@ enum status index_open(const char *folder, const struct index_owner *owner, stru
 	}
 	*out = index;
 	return STATUS_OK;
+}
+
+enum status index_open(const char *folder, const struct index_owner *owner, struct index **out,
+	struct error *err)
+{
+	char path[PATH_MAX];
+	const enum status status = path_of(folder, owner, path, err);
+	return status == STATUS_OK ? index_open_at(path, owner, out, err) : status;
 }
 
 void index_hold(struct index *index)

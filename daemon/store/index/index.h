@@ -1,22 +1,21 @@
-/* index.h - the index of a table's base files: granular balls, in a file of its own.
+/* index.h - the index of a base file, or of a file of a delta: granular balls, in a file of its own.
  *
- * It is derived from the base files that a table has now, and belongs to these alone; no catalog
- * names it. An index that is missing, damaged or of other base files is built again, and until then
- * searches go through all rows.
+ * It is derived from that file and goes with it; no catalog names it. An index that is missing, damaged or of another
+ * file is built again, and until then searches go through all rows of the file. The files of a level have indexes on the same axes
+ * (indexes.h).
  *
- * Its file, index-<table>-<newest base file>.idx, is a head and then the image, which is mapped. It
+ * Its file, index-<table>-<base file>.idx, is a head and then the image, which is mapped. It
  * is no LMDB environment, so that its size can be checked before any byte of it is touched. It is
- * valid when the head has its checksum and names these base files and their number of rows, when
+ * valid when the head has its checksum and names this base file and its number of rows, when
  * the file has the size that the head says, and when the image has its checksum. schema/DISK.md,
  * "Index files", has every byte.
  *
- * Threads: any reads an open index; its state and its pace are atomic, everything else constant.
+ * Threads: any reads an open index; its state is atomic, everything else constant.
  */
 #ifndef DAEMON_STORE_INDEX_INDEX_H
 #define DAEMON_STORE_INDEX_INDEX_H
 
 #include "daemon/retrieval/balls/balls.h"
-#include "daemon/store/index/index_pace.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -38,31 +37,32 @@ struct index {
 	uint64_t build_ms; /* how long it took */
 	uint64_t axes;     /* index_hash_axes */
 	uint64_t changed;  /* rows that were written or removed since its balls were found */
-	atomic_uint refs;  /* the table's, and one of each who holds it */
+	atomic_uint refs;  /* of those who hold it */
 	void *map;         /* owned, as the next */
 	struct mapfault *watch;
 	_Atomic unsigned char state; /* enum index_state */
-	struct index_pace pace;
 };
 
-/* The table and the base files that an index is of. */
+/* The table and the base file that an index is of. */
 struct index_owner {
 	uint64_t release;
 	uint64_t table;
-	uint64_t rows; /* in the base files */
 	uint32_t dim;
-	const struct base_file_info *files; /* borrowed */
-	size_t file_count;
+	const struct base_file_info *file; /* borrowed */
 };
 
-/* Writes the name of an index file. `newest` is the number of the newest base file. */
-void index_file_name_of(char *out, size_t size, uint64_t table, uint64_t newest);
-/* The same for an owner; false: without base files there is no index. */
-bool index_file_name(char *out, size_t size, const struct index_owner *owner);
+/* Rows of a file, with tombstones. */
+uint64_t index_file_rows(const struct base_file_info *file);
+
+/* Writes the name of the index file of a base file. */
+void index_file_name(char *out, size_t size, uint64_t table, uint64_t file);
 
 /* Opens and checks the index file in `folder`. Errors: NOT_FOUND  there is none; CORRUPT,
  * UNSUPPORTED  it is of no use; IO, NO_MEMORY. */
 enum status index_open(const char *folder, const struct index_owner *owner, struct index **out,
+	struct error *err);
+/* The same of a file that has another name yet. */
+enum status index_open_at(const char *path, const struct index_owner *owner, struct index **out,
 	struct error *err);
 /* The inode of the file that such an index has now; 0: there is none. */
 uint64_t index_inode(const char *folder, const struct index_owner *owner);

@@ -26,7 +26,7 @@ struct index_head {
 
 void index_head_write(const struct index_head *head, uint8_t out[INDEX_HEAD_BYTES]);
 
-/* A hash that says which base files an index is of; 0: no memory. */
+/* A hash that says which base file an index is of; 0: no memory. */
 uint64_t index_base_hash(const struct index_owner *owner);
 
 #endif

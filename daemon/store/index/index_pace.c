@@ -24,6 +24,20 @@ static size_t factor_kind(float factor)
 			    : 0;
 }
 
+void index_pace_copy(const struct index_pace *from, struct index_pace *to)
+{
+	for (size_t i = 0; i < BALLS_METRICS; i++) {
+		for (size_t j = 0; j < INDEX_PACE_KS; j++) {
+			for (size_t k = 0; k < INDEX_PACE_FACTORS; k++) {
+				atomic_init(&to->ns[i][j][k],
+					atomic_load_explicit(&from->ns[i][j][k],
+						memory_order_relaxed));
+			}
+		}
+	}
+	atomic_init(&to->dropped, atomic_load_explicit(&from->dropped, memory_order_relaxed));
+}
+
 uint64_t index_pace_expect(const struct index_pace *pace, enum balls_metric metric, size_t k,
 	float factor)
 {

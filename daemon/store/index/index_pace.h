@@ -26,6 +26,9 @@ struct index_pace {
 	_Atomic uint32_t dropped; /* rows that may not be found, of 2^16 that may */
 };
 
+/* What one has learnt is known to another, which nobody has yet. */
+void index_pace_copy(const struct index_pace *from, struct index_pace *to);
+
 /* How long such a query takes, in nanoseconds; 0: there was none yet.
  *   k       rows that are asked for
  *   factor  what the bounds are multiplied by (balls.h): 1 and more is exact */

@@ -3,8 +3,9 @@
 #include "daemon/store/indexing/index_known.h"
 
 #include "daemon/store/base/base.h"
-#include "daemon/store/index/index.h"
+#include "daemon/store/index/indexes.h"
 #include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/level_range.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/snapshot/table_index.h"
 
@@ -12,12 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A walk through all rows of base files, in the order of (hash, key). */
+/* A walk through all rows of a file, in the order of (hash, key). */
 struct walk {
 	const struct base_set *set;
 	size_t segment;
+	size_t end; /* behind the last segment of the file */
 	uint32_t row;
-	uint64_t number; /* of the row, counted through all segments */
+	uint64_t number; /* of the row in the file */
 	uint64_t hash;
 	const uint8_t *key;
 	size_t key_len;
@@ -27,7 +29,7 @@ struct walk {
 static bool read_walk(struct walk *walk)
 {
 	const struct segment *view = NULL;
-	while (walk->segment < walk->set->segment_count) {
+	while (walk->segment < walk->end) {
 		view = &walk->set->segments[walk->segment]->view;
 		if (walk->row < view->rows) {
 			break;
@@ -35,7 +37,7 @@ static bool read_walk(struct walk *walk)
 		walk->segment++;
 		walk->row = 0;
 	}
-	if (walk->segment == walk->set->segment_count || view == NULL ||
+	if (walk->segment == walk->end || view == NULL ||
 		!segment_key(view, walk->row, &walk->key, &walk->key_len)) {
 		return false;
 	}
@@ -69,33 +71,59 @@ static bool same_row(const struct walk *a, const struct walk *b)
 	       (x->scales == NULL || x->scales[a->row] == y->scales[b->row]);
 }
 
+/* Begins with the segment that has a hash, or behind it. False: there is no row. */
+static bool begin_walk(struct walk *walk, const struct level *level, size_t file, uint64_t hash)
+{
+	size_t first = 0;
+	for (size_t i = 0; i < file; i++) {
+		first += level->files[i].segment_count;
+	}
+	*walk = (struct walk){
+		.set = level->set,
+		.segment = first,
+		.end = first + level->files[file].segment_count,
+	};
+	for (; walk->segment + 1 < walk->end; walk->segment++) {
+		if (walk->set->segments[walk->segment + 1]->info->prefix > hash) {
+			break;
+		}
+		walk->number += walk->set->segments[walk->segment]->info->rows;
+	}
+	return read_walk(walk);
+}
+
 /* What index_known works on. */
 struct knowing {
-	const struct base_set *set; /* of the new level */
+	const struct level *level; /* the file is of */
+	size_t file;
+	struct hash_range range; /* of the file */
 	uint64_t rows;
 	uint32_t *known;
+	/* Of the files of the base before. */
+	uint64_t old_rows;
+	uint64_t old_changed;
 };
 
-/* Notes the balls of the rows that an old level has as they are in the new one. Returns how many these are. Errors:
+/* Notes the balls of the rows that an old file has as they are in the new one. Returns how many these are. Errors:
  * NO_MEMORY. */
-static enum status know_level(const struct knowing *knowing, const struct level *level,
+static enum status know_file(const struct knowing *knowing, const struct level *level, size_t file,
 	const struct index *index, uint64_t *same)
 {
-	uint32_t *balls = malloc((level_file_rows(level) + 1) * sizeof *balls);
+	const uint64_t rows = index_file_rows(&level->files[file]);
+	uint32_t *balls = malloc((rows + 1) * sizeof *balls);
 	if (balls == NULL) {
 		return STATUS_NO_MEMORY;
 	}
-	assert(index->balls.rows == level_file_rows(level));
+	assert(index->balls.rows == rows);
 	balls_members(&index->balls, balls);
-	struct walk old = {.set = level->set};
-	struct walk new = {.set = knowing->set};
-	*same = 0;
-	bool has_old = read_walk(&old);
-	bool has_new = read_walk(&new);
+	struct walk old;
+	struct walk new;
+	bool has_old = begin_walk(&old, level, file, knowing->range.first);
+	bool has_new = begin_walk(&new, knowing->level, knowing->file, 0);
 	while (has_old && has_new) {
 		const int order = compare(&old, &new);
 		if (order == 0 && same_row(&old, &new)) {
-			assert(new.number < knowing->rows);
+			assert(new.number < knowing->rows &&old.number < rows);
 			knowing->known[new.number] = balls[old.number];
 			++*same;
 		}
@@ -104,6 +132,32 @@ static enum status know_level(const struct knowing *knowing, const struct level 
 	}
 	free(balls);
 	return STATUS_OK;
+}
+
+/* The same of the files of a level that have a part of the range. */
+static enum status know_level(struct knowing *knowing, const struct index_before *before, size_t i,
+	const struct index *lead, uint64_t *same)
+{
+	const struct level *level = before->table->levels[i];
+	const struct indexes *of = i == 0 ? before->indexes : table_images(before->table, i);
+	const struct hash_range *range = &knowing->range;
+	enum status status = STATUS_OK;
+	for (size_t j = 0; status == STATUS_OK && j < level->file_count; j++) {
+		const struct hash_range has = range_of_file(&level->files[j]);
+		const struct index *index = indexes_of(of, j);
+		if (has.last < range->first || has.first > range->last) {
+			continue;
+		}
+		if (index != NULL && index->axes == lead->axes) {
+			status = know_file(knowing, level, j, index, same);
+		}
+		if (i == 0 && hash_range_has(range, has.first)) {
+			const bool is_whole = hash_range_has(range, has.last);
+			knowing->old_rows += is_whole ? index_file_rows(&level->files[j]) : 0;
+			knowing->old_changed += index != NULL ? index->changed : 0;
+		}
+	}
+	return status;
 }
 
 static uint64_t count_unknown(const struct knowing *knowing)
@@ -115,35 +169,37 @@ static uint64_t count_unknown(const struct knowing *knowing)
 	return count;
 }
 
-enum status index_known(const struct table *table, size_t level, const struct table *before,
-	const struct index *index, struct index_known *out)
+enum status index_known(const struct table *table, size_t level, size_t file,
+	const struct index_before *before, const struct index *lead, struct index_known *out)
 {
+	const struct base_file_info *info = &table->levels[level]->files[file];
 	struct knowing knowing = {
-		.set = table->levels[level]->set,
-		.rows = level_file_rows(table->levels[level]),
+		.level = table->levels[level],
+		.file = file,
+		.range = range_of_file(info),
+		.rows = index_file_rows(info),
 	};
-	uint64_t changed = 0;
-	assert(index != NULL);
+	uint64_t kept = 0; /* of the base before */
+	assert(before->table->number == table->number);
 	knowing.known = malloc((knowing.rows + 1) * sizeof *knowing.known);
 	enum status status = knowing.known == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 	if (status == STATUS_OK) {
 		memset(knowing.known, 0xff, knowing.rows * sizeof *knowing.known);
 	}
-	for (size_t i = level; status == STATUS_OK && i < before->level_count; i++) {
-		const struct index *of = i == 0 ? index : table_image(before, i);
+	for (size_t i = level; status == STATUS_OK && i < before->table->level_count; i++) {
 		uint64_t same = 0;
-		if (of != NULL && of->axes == index->axes) {
-			status = know_level(&knowing, before->levels[i], of, &same);
-		}
-		if (i == 0) {
-			const uint64_t rows = before->levels[0]->rows;
-			changed = (rows > knowing.rows ? rows : knowing.rows) - same;
-		}
+		status = know_level(&knowing, before, i, lead, &same);
+		kept = i == 0 ? same : kept;
 	}
 	if (status != STATUS_OK) {
 		free(knowing.known);
 		return status;
 	}
-	*out = (struct index_known){knowing.known, count_unknown(&knowing), changed};
+	const uint64_t most = knowing.old_rows > knowing.rows ? knowing.old_rows : knowing.rows;
+	*out = (struct index_known){
+		.balls = knowing.known,
+		.unknown = count_unknown(&knowing),
+		.changed = level > 0 ? 0 : knowing.old_changed + most - kept,
+	};
 	return STATUS_OK;
 }

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -73,16 +72,14 @@ static enum status write_open(int fd, const char *path, struct balls_plan *plan,
 	return status;
 }
 
-/* Gives the file its name, durably. */
-static enum status give_name(const char *folder, const char *beside, const char *name,
-	struct error *err)
+enum status index_name(const char *folder, const char *from, const char *name, struct error *err)
 {
 	const int fd = file_open(folder, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0) {
 		return fail(err, errno, "open folder", folder);
 	}
 	enum status status = STATUS_OK;
-	if (renameat(fd, beside, fd, name) != 0) {
+	if (renameat(fd, from, fd, name) != 0) {
 		status = fail(err, errno, "rename to", name);
 	} else if (fsync(fd) != 0) {
 		status = fail(err, errno, "sync folder", folder);
@@ -91,26 +88,16 @@ static enum status give_name(const char *folder, const char *beside, const char 
 	return status;
 }
 
-enum status index_write(const char *folder, const char *name, struct balls_plan *plan,
-	struct index_head *head, uint64_t began_ns, struct error *err)
+enum status index_write(const char *path, struct balls_plan *plan, struct index_head *head,
+	uint64_t began_ns, struct error *err)
 {
-	char beside[NAME_MAX];
-	char path[PATH_MAX];
-	(void)snprintf(beside, sizeof beside, "%s.new", name);
-	enum status status = file_path(path, folder, beside, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
 	head->bytes = balls_plan_bytes(plan);
 	const int fd = file_open(path, O_RDWR | O_CREAT | O_TRUNC, 0640);
 	if (fd < 0) {
 		return fail(err, errno, "create", path);
 	}
-	status = write_open(fd, path, plan, head, began_ns, err);
+	const enum status status = write_open(fd, path, plan, head, began_ns, err);
 	(void)close(fd);
-	if (status == STATUS_OK) {
-		status = give_name(folder, beside, name, err);
-	}
 	if (status != STATUS_OK) {
 		(void)file_remove(path);
 	}

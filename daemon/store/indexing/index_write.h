@@ -12,12 +12,14 @@
 struct balls_plan;
 struct index_head;
 
-/* Writes the image in the map of a file beside, so that it need not all be in memory, syncs the file
- * and renames it to folder/name. Who has the file of that name open keeps it.
+/* Writes the image in the map of the file at `path`, so that it need not all be in memory, and syncs the file.
  *   head      all but bytes, hash and build_ms
  *   began_ns  when the build began
- * Errors: BUSY  stopped; DISK_FULL, IO, NO_MEMORY. */
-enum status index_write(const char *folder, const char *name, struct balls_plan *plan,
-	struct index_head *head, uint64_t began_ns, struct error *err);
+ * Errors: BUSY  stopped; DISK_FULL, IO, NO_MEMORY; the file is gone then. */
+enum status index_write(const char *path, struct balls_plan *plan, struct index_head *head,
+	uint64_t began_ns, struct error *err);
+
+/* Gives a file of `folder` another name, durably. Who has the file that had this name open keeps it. Errors: IO. */
+enum status index_name(const char *folder, const char *from, const char *name, struct error *err);
 
 #endif

@@ -3,8 +3,8 @@
 
 #include "daemon/store/indexing/index_build.h"
 #include "daemon/store/indexing/index_figures.h"
-#include "daemon/store/indexing/index_swap.h"
 #include "daemon/store/indexing/index_users.h"
+#include "daemon/store/indexing/indexer_work.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/background.h"
@@ -20,7 +20,6 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
 	INDEXER_RETRY_MAX_MS = 3600000,
@@ -32,31 +31,11 @@ enum {
 
 static const uint64_t never = CONDITION_NEVER; /* as bell_wait takes it */
 
-struct indexer {
-	struct store *store; /* borrowed */
-	pthread_t thread;
-	_Atomic bool stop;
-	_Atomic bool give_up; /* the work at hand is to end: in time, or since the indexer stops */
-	_Atomic uint64_t builds[2]; /* of indexes, and of images */
-	_Atomic uint64_t bytes[2];
-	_Atomic uint64_t failed;
-	_Atomic bool running;
-	bool unnamed; /* tables were given indexes that `current` does not name; its thread's alone */
-};
-
-/* A table that wants an index, or an image of a delta. Both tables are held. */
-struct wish {
-	uint64_t release;
-	struct table *table;
-	size_t level;          /* whose image is wanted; 0: the index of the base */
-	struct table *queries; /* whose rows calibrate it; NULL: its own do */
-};
-
 /* Whether an index of their own rows could be calibrated by users. */
 static bool wants_users(const struct release *release, const struct table *table,
-	const struct index *index, bool *later)
+	const struct index *lead, bool *later)
 {
-	return *index->balls.queries == 0 && index_users_find(release, table, later) != NULL;
+	return *lead->balls.queries == 0 && index_users_find(release, table, later) != NULL;
 }
 
 /* Only the indexer takes an index away from a table, so it may look at it here. *later: to be looked at
@@ -64,19 +43,20 @@ static bool wants_users(const struct release *release, const struct table *table
 static bool is_wish(const struct store *store, const struct release *release,
 	const struct table *table, bool *later, size_t *level)
 {
-	const struct index *index = atomic_load(&((struct table *)table)->index);
+	const struct indexes *indexes = atomic_load(&((struct table *)table)->index);
+	const struct index *lead = indexes_lead(indexes);
 	*level = 0;
 	if (table->bases == NULL ||
 		!table_wants_index(table, store->options.sizes.index_rows_min)) {
 		return false;
 	}
-	if (index == NULL || !index_is_sound(index)) {
+	if (lead == NULL || table_index_is_partial(table)) {
 		return true;
 	}
 	const bool wants_again =
-		table_index_is_stale(index) || wants_users(release, table, index, later);
+		indexer_wants_all(table, indexes) || wants_users(release, table, lead, later);
 	/* Deltas first: that is soon done. Not where the last try has failed: the base would wait for it. */
-	if (index->balls.balls != 0 && !(wants_again && table->index_wait_ms != 0)) {
+	if (!(wants_again && table->index_wait_ms != 0)) {
 		*level = table_next_image(table);
 	}
 	return *level > 0 || wants_again;
@@ -147,23 +127,32 @@ static void let_go(struct store *store, struct wish *wish)
 	store_unlock_admin(store);
 }
 
-/* Lets the tables go. If the level was dropped, or replaced by a merge, the file that was built for
- * it is removed. */
-static void end_wish(struct store *store, struct wish *wish, const char *folder)
+/* Removes what was built for a file that a merge has replaced, or whose release was dropped. */
+static void remove_index(const struct wish *wish, uint64_t file, const char *folder)
 {
 	char name[64];
 	char path[PATH_MAX];
+	index_file_name(name, sizeof name, wish->table->number, file);
+	if (file_path(path, folder, name, NULL) == STATUS_OK) {
+		(void)file_remove(path);
+	}
+}
+
+/* Lets the tables go. */
+static void end_wish(struct store *store, struct wish *wish, const char *folder)
+{
+	const struct level *level = wish->table->levels[wish->level];
 	store_lock_admin(store);
 	const struct release *release = snapshot_find(store_current(store), wish->release);
 	const struct table *now = release_find(release, wish->table->number);
-	if (!table_has_level(now, wish->table->levels[wish->level]) &&
-		table_index_file_name(name, sizeof name, wish->table, wish->level) &&
-		file_path(path, folder, name, NULL) == STATUS_OK) {
-		(void)file_remove(path);
-		if (release == NULL) {
-			/* The folder could not be removed while the file was in it. */
-			(void)file_remove_empty(folder);
+	for (size_t i = 0; i < level->file_count; i++) {
+		if (now == NULL || !table_has_file(now, level->files[i].number)) {
+			remove_index(wish, level->files[i].number, folder);
 		}
+	}
+	if (release == NULL) {
+		/* The folder could not be removed while files were in it. */
+		(void)file_remove_empty(folder);
 	}
 	let_go_held(wish);
 	store_unlock_admin(store);
@@ -195,9 +184,7 @@ static struct next_try next_try(const struct store_sizes *sizes, uint64_t wait_m
 	}
 }
 
-/* Notes what has become of a try, also in the table that a merge has made meanwhile. Damage is of the files: who has
- * others, as after a repair, is to be tried. */
-static void note_try(struct store *store, const struct wish *wish, enum status status)
+void indexer_note_try(struct store *store, const struct wish *wish, enum status status)
 {
 	store_lock_admin(store);
 	struct table *now = release_find(snapshot_find(store_current(store), wish->release),
@@ -219,7 +206,7 @@ static void note_try(struct store *store, const struct wish *wish, enum status s
 
 void indexer_take_over(struct table *table, const struct table *from)
 {
-	index_share(table, from);
+	table_share_indexes(table, from);
 	table->index_wait_ms = from->index_wait_ms;
 	table->index_again_ms = from->index_again_ms == never ? 0 : from->index_again_ms;
 }
@@ -233,8 +220,7 @@ static bool is_dropped(struct store *store, const struct wish *wish)
 	return dropped;
 }
 
-/* Tells why there is no index yet, and puts it off. */
-static void fail(struct indexer *indexer, const struct wish *wish, enum status status,
+void indexer_fail(struct indexer *indexer, const struct wish *wish, enum status status,
 	struct error *err)
 {
 	struct store *store = indexer->store;
@@ -246,15 +232,13 @@ static void fail(struct indexer *indexer, const struct wish *wish, enum status s
 		status = error_set(err, STATUS_TIMEOUT,
 			"index: not done in index_time, %" PRIu64 " ms", sizes->index_time_ms);
 	}
-	note_try(store, wish, status);
+	indexer_note_try(store, wish, status);
 	store_event(store, "event=index_failed release=%llu table=%s reason=\"%s\"",
 		(unsigned long long)wish->release, wish->table->spec.name.text, err->text);
 	atomic_fetch_add(&indexer->failed, 1); /* last: who sees it has been told why */
 }
 
-/* Lets `current` name the indexes that the tables were given. After a failed commit of the catalog it stays
- * as it is. */
-static void name_indexes(struct indexer *indexer)
+void indexer_name_indexes(struct indexer *indexer)
 {
 	struct store *store = indexer->store;
 	struct error err;
@@ -270,121 +254,12 @@ static void name_indexes(struct indexer *indexer)
 	indexer->unnamed = false;
 }
 
-/* Opens the index file of a table that has no index yet. False: one must be built. */
-static bool open_there(struct indexer *indexer, const struct wish *wish,
-	const struct index_job *job, struct index **out)
-{
-	const struct index_owner owner = table_index_owner(wish->table, wish->level, wish->release);
-	const struct index *before = wish->level > 0 ? NULL : atomic_load(&wish->table->index);
-	struct error err = {.text = "it could not be read"};
-	enum status status = STATUS_CORRUPT;
-	if (before == NULL) {
-		status = index_open(job->folder, &owner, out, &err);
-	} else if (index_is_sound(before)) {
-		status = STATUS_NOT_FOUND; /* it is stale */
-	}
-	if (status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED) {
-		store_event(indexer->store,
-			"event=index_renewed release=%llu table=%s reason=\"%s\"",
-			(unsigned long long)wish->release, wish->table->spec.name.text, err.text);
-	}
-	return status == STATUS_OK;
-}
-
-static enum status build(struct indexer *indexer, const struct wish *wish,
-	const struct index_job *job, struct index **out, struct error *err)
-{
-	name_indexes(indexer); /* that were opened: a build takes long */
-	atomic_store(&indexer->store->indexing, wish->table);
-	atomic_store(&indexer->running, true);
-	const enum status status = index_build(job, out, err);
-	atomic_store(&indexer->running, false);
-	atomic_store(&indexer->store->indexing, NULL);
-	return status;
-}
-
-/* To be called when searches find it: who waits for a build searches next. */
-static void tell_built(struct indexer *indexer, const struct wish *wish, const struct index *index)
-{
-	store_event(indexer->store,
-		"event=index_built release=%llu table=%s rows=%llu bytes=%llu ms=%llu",
-		(unsigned long long)wish->release, wish->table->spec.name.text,
-		(unsigned long long)index->balls.rows, (unsigned long long)index->bytes,
-		(unsigned long long)index->build_ms);
-	indexer_count(indexer, index, wish->level);
-}
-
-/* Calibrates an index anew by rows of users. */
-static void calibrate(struct indexer *indexer, const struct wish *wish, const struct index_job *job,
-	struct index *index)
-{
-	struct error err = {.text = ""};
-	if (job->query_count == 0) {
-		/* They were deleted, or there is no memory. */
-		note_try(indexer->store, wish, STATUS_NOT_FOUND);
-		return;
-	}
-	atomic_store(&indexer->running, true);
-	const enum status status = index_calibrate(job, index, &err);
-	atomic_store(&indexer->running, false);
-	if (status != STATUS_OK) {
-		fail(indexer, wish, status, &err);
-		return;
-	}
-	note_try(indexer->store, wish, STATUS_OK);
-	store_event(indexer->store, "event=index_calibrated release=%llu table=%s by=%s queries=%u",
-		(unsigned long long)wish->release, wish->table->spec.name.text,
-		wish->queries->spec.name.text, (unsigned)job->query_count);
-}
-
-/* Gives a delta its image. */
-static void give_image(struct indexer *indexer, const struct wish *wish,
-	const struct index_job *job)
-{
-	struct index *image = NULL;
-	struct error err = {.text = ""};
-	const bool is_opened = open_there(indexer, wish, job, &image);
-	const enum status status = is_opened ? STATUS_OK : build(indexer, wish, job, &image, &err);
-	if (status != STATUS_OK) {
-		fail(indexer, wish, status, &err);
-		return;
-	}
-	note_try(indexer->store, wish, STATUS_OK);
-	struct index *before = atomic_exchange(&wish->table->levels[wish->level]->image, image);
-	assert(before == NULL); /* only a merge gives images too, before anybody sees the level */
-	(void)before;
-	if (!is_opened) {
-		tell_built(indexer, wish, image);
-	}
-}
-
-static void give(struct indexer *indexer, const struct wish *wish, const struct index_job *job)
-{
-	struct index *index = NULL;
-	struct error err = {.text = ""};
-	const bool is_opened = open_there(indexer, wish, job, &index);
-	const enum status status = is_opened ? STATUS_OK : build(indexer, wish, job, &index, &err);
-	if (status != STATUS_OK) {
-		fail(indexer, wish, status, &err);
-		return;
-	}
-	assert(index->balls.rows == wish->table->levels[0]->rows);
-	note_try(indexer->store, wish, STATUS_OK);
-	index_swap_in(indexer->store, wish->release, wish->table, index);
-	indexer->unnamed = true;
-	if (!is_opened) {
-		name_indexes(indexer);
-		tell_built(indexer, wish, index);
-	}
-}
-
 /* Does the work for a wish. */
 static void work_on(struct indexer *indexer, struct wish *wish)
 {
 	struct store *store = indexer->store;
 	char folder[PATH_MAX];
 	float *queries = NULL;
-	struct index *index = atomic_load(&wish->table->index);
 	store_release_folder(store, wish->release, folder);
 	const uint32_t query_count =
 		index_users_read(store, wish->queries, &indexer->give_up, &queries);
@@ -393,19 +268,12 @@ static void work_on(struct indexer *indexer, struct wish *wish)
 		.release = wish->release,
 		.table = wish->table,
 		.level = wish->level,
-		.axes = wish->level > 0 ? index : NULL,
 		.queries = queries,
 		.query_count = query_count,
 		.memory_bytes = store->options.sizes.index_memory,
 		.stop = &indexer->give_up,
 	};
-	if (wish->level > 0) {
-		give_image(indexer, wish, &job);
-	} else if (index != NULL && index_is_sound(index) && !table_index_is_stale(index)) {
-		calibrate(indexer, wish, &job, index);
-	} else {
-		give(indexer, wish, &job);
-	}
+	indexer_work(indexer, wish, &job);
 	free(queries);
 	end_wish(store, wish, folder);
 }
@@ -426,7 +294,7 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 		work_on(indexer, wish);
 		alarm_end(&alarm);
 	} else {
-		fail(indexer, wish, status, &err);
+		indexer_fail(indexer, wish, status, &err);
 		let_go(indexer->store, wish);
 	}
 }
@@ -442,7 +310,7 @@ static void *run(void *arg)
 		if (find_wish(indexer->store, &wish, &again_ms)) {
 			fulfil(indexer, &wish);
 		} else {
-			name_indexes(indexer);
+			indexer_name_indexes(indexer);
 			bell_wait(&indexer->store->index_bell, again_ms);
 		}
 	}

@@ -2,9 +2,9 @@
  *
  * It looks at the start, and whenever index_bell rings, which every change of the catalog does. For
  * each table that wants an index and has none it opens the file, or builds it. It also builds one anew
- * that could not be read (the janitor rings then), or of which a quarter of the rows has changed since
- * its balls were found; the old one serves meanwhile. Deltas of a table with an index get images on its axes, where
- * the merge has made none. An index that its own rows have calibrated is
+ * of which a quarter of the rows has changed since its balls were found; the old one serves meanwhile. A file of the base whose
+ * index could not be read (the janitor rings then), or that a merge has given none, gets one on the axes of the others. Deltas of a table
+ * with an index get images on its axes, where the merge has made none. An index that its own rows have calibrated is
  * calibrated anew once there are rows of users (index_users.h); while a table of users has too few, it
  * looks once a second. A failure is told,
  * and tried again after a minute, then each time after twice as long, up to an hour. A table with a

@@ -55,9 +55,9 @@ static struct table *next_table(struct store *store, struct walk *walk)
 static void look_at_index(struct store *store, const struct table *table)
 {
 	grace_enter();
-	const bool damaged = table_index_is_damaged(table);
+	const bool lacks = table_index_is_partial(table);
 	grace_leave();
-	if (damaged) {
+	if (lacks) {
 		bell_ring(&store->index_bell);
 	}
 }

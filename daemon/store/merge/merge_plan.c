@@ -14,18 +14,6 @@ static bool is_above(uint64_t bytes, uint64_t share, uint64_t whole)
 	return bytes / share > whole / 1000;
 }
 
-/* Whether all levels become a base together when deltas hold much, and not range by range: an index is of the whole
- * base. */
-static bool goes_together(const struct table *table)
-{
-	return table->spec.index != INDEX_NONE;
-}
-
-static uint64_t delta_bytes(const struct table *table)
-{
-	return table_range_delta_bytes(table, &hash_range_all);
-}
-
 /* What a replay could not add to damaged states is in the log alone, so a delta may not let go of it: a merge must
  * read all, and fail. */
 static bool keeps_base(const struct merge_job *job)
@@ -41,7 +29,7 @@ static bool is_small(const struct merge_job *job)
 
 bool merge_goes_by_range(const struct merge_job *job)
 {
-	return keeps_base(job) && !is_small(job) && !goes_together(job->table);
+	return keeps_base(job) && !is_small(job);
 }
 
 /* About what a row takes in a file beside its data: slot, key, time. */
@@ -62,9 +50,7 @@ bool merge_makes_base(const struct merge_job *job)
 	}
 	const uint64_t bytes = merge_frozen_bytes(job);
 	const uint64_t base = table->levels[0]->bytes;
-	const bool is_much = is_above(bytes, sizes->delta_share, base) ||
-			     (goes_together(table) && is_above(bytes + delta_bytes(table),
-							      sizes->deltas_share, base));
+	const bool is_much = is_above(bytes, sizes->delta_share, base);
 	/* A delta of new rows alone reads nothing, so it can be made also where a base is damaged. */
 	return (is_small(job) || is_much) && !table_is_damaged(table);
 }

@@ -1,6 +1,7 @@
 /* merge_range.c - which ranges of a level take in what newer ones have for them, and in which order. */
 #include "daemon/store/merge/merge_range.h"
 
+#include "daemon/store/base/base_files.h"
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"
@@ -23,16 +24,19 @@ static int compare_ages(const void *a, const void *b)
 	return (left->age > right->age) - (left->age < right->age);
 }
 
-/* Whether two ranges of deltas are one change of the catalog: where they are small, and where there is an index, since an
- * image is of a whole delta. One of the base is never so small. */
+/* Whether two neighbours among the ranges are one change of the catalog: of deltas, where they are small; of the base, where
+ * they would be one range today. Those of a table with an index were smaller once. */
 static bool fit_together(const struct merge_job *job, const struct range_wish *wish,
-	const struct range *a, const struct range *b)
+	uint32_t base_bits, const struct range *a, const struct range *b)
 {
 	const uint64_t bytes = table_range_bytes(job->table, wish->level, &a->hashes) +
 			       table_range_bytes(job->table, wish->level, &b->hashes);
-	const bool is_small = bytes <= job->store->options.sizes.range_bytes;
-	return wish->level > 0 &&
-	       (job->table->spec.index != INDEX_NONE || (is_small && !a->damaged && !b->damaged));
+	if (a->damaged || b->damaged) {
+		return false;
+	}
+	return wish->level > 0 ? bytes <= job->store->options.sizes.range_bytes
+			       : base_is_one_range(base_bits, a->hashes.first, b->hashes.last) &&
+					 bytes <= job->store->options.sizes.file_bytes;
 }
 
 /* All ranges of a table, the one that waited longest first. The caller frees *out. */
@@ -45,6 +49,13 @@ static enum status list_ranges(const struct merge_job *job, const struct range_w
 	if (ranges == NULL) {
 		return STATUS_NO_MEMORY;
 	}
+	const struct base_sizes sizes = store_base_sizes(job->store);
+	const struct base_extent extent = {
+		.bytes = base->bytes,
+		.rows = base->rows,
+		.is_indexed = table->spec.index != INDEX_NONE,
+	};
+	const uint32_t base_bits = base_range_bits(&sizes, &extent);
 	*count = 0;
 	for (size_t i = 0; i < base->file_count; i++) {
 		if (*count > 0 && range_has_file(&ranges[*count - 1].hashes, &base->files[i])) {
@@ -54,9 +65,11 @@ static enum status list_ranges(const struct merge_job *job, const struct range_w
 		range->hashes = table_range(table, i);
 		range->age = table_range_age(table, &range->hashes);
 		range->damaged = table_range_is_damaged(table, wish->level, &range->hashes);
-		if (*count > 0 && fit_together(job, wish, &ranges[*count - 1], range)) {
+		if (*count > 0 && fit_together(job, wish, base_bits, &ranges[*count - 1], range)) {
 			ranges[*count - 1].hashes.last = range->hashes.last;
-			ranges[*count - 1].damaged |= range->damaged;
+			ranges[*count - 1].age = range->age < ranges[*count - 1].age
+							 ? range->age
+							 : ranges[*count - 1].age;
 		} else {
 			++*count;
 		}

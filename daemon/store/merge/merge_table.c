@@ -4,6 +4,7 @@
 #include "daemon/store/admin/janitor.h"
 #include "daemon/store/base/base_files.h"
 #include "daemon/store/indexing/index_build.h"
+#include "daemon/store/indexing/index_known.h"
 #include "daemon/store/indexing/indexer.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/memtable/memtable_merge.h"
@@ -264,40 +265,65 @@ static void remove_files(const char *folder, const struct merge_job *job, uint64
 		char name[64];
 		base_file_name(name, sizeof name, job->table->number, number);
 		(void)file_remove_prefixed(folder, name, NULL);
-		index_file_name_of(name, sizeof name, job->table->number, number);
+		table_index_file_name(name, sizeof name, job->table, number);
 		(void)file_remove_prefixed(folder, name, NULL);
 	}
 }
 
-/* Keeps the index, or makes the image of a delta: with the axes, the recalls, and the balls of the rows that did not
- * change, so that searches are as fast as before from the first moment on. Nothing is found anew here. Where this
- * would take longer than the merge, or writers will soon wait for it, the indexer makes it later. */
+/* Gives a new file its index, or a delta's its image. NULL: it is left to the indexer. */
+static struct index *index_file(const struct renewal *renewal, const struct index_job *build,
+	size_t file, const struct index_axes *axes)
+{
+	struct store *store = renewal->job->store;
+	struct index *index = NULL;
+	const struct base_file_info *info = &build->table->levels[build->level]->files[file];
+	if (range_has_file(&renewal->range, info) &&
+		table_wants_image(build->table, build->level, file) &&
+		!fullness_must_hurry(store) &&
+		index_build(build, file, axes, &index, NULL) == STATUS_OK) {
+		indexer_count(store->indexer, index, build->level);
+	}
+	return index;
+}
+
+/* Keeps the index, or makes images of a delta, of the files that are new: with the axes, the recalls, and the balls of the rows
+ * that did not change, so that searches are as fast as before from the first moment on. Nothing is found anew here. Where this
+ * would take longer than the merge, or writers will soon wait for it, the indexer makes it later. The other files keep theirs
+ * (indexer_take_over). */
 static void keep_index(const struct renewal *renewal, const char *folder, struct table *table)
 {
 	const struct merge_job *job = renewal->job;
-	const size_t level = renewal->first;
-	struct index *index = NULL;
+	const size_t first = renewal->first;
+	const struct level *level = table->levels[first];
+	uint64_t work = index_work_max;
 	grace_enter();
-	struct index *before = table_index_hold(job->table);
+	struct indexes *indexes = table_index_hold(job->table);
 	grace_leave();
+	const struct index_before before = {job->table, indexes};
+	const struct index_axes axes = {
+		.lead = indexes_lead(indexes),
+		.before = &before,
+		.work = &work,
+	};
 	const struct index_job build = {
 		.folder = folder,
 		.release = job->release,
 		.table = table,
-		.level = level,
-		.before = job->table,
-		.axes = before,
+		.level = first,
 		.memory_bytes = job->store->options.sizes.index_memory,
 		.stop = &job->store->stop,
 	};
-	if (before != NULL && table_wants_index(table, job->store->options.sizes.index_rows_min) &&
-		(level == 0 || table_wants_image(table, level)) &&
-		!fullness_must_hurry(job->store) &&
-		index_build(&build, &index, NULL) == STATUS_OK) {
-		indexer_count(job->store->indexer, index, level);
-		atomic_store(level == 0 ? &table->index : &table->levels[level]->image, index);
+	struct index **of = calloc(level->file_count, sizeof(struct index *));
+	if (of != NULL && axes.lead != NULL &&
+		table_wants_index(table, job->store->options.sizes.index_rows_min)) {
+		for (size_t i = 0; i < level->file_count; i++) {
+			of[i] = index_file(renewal, &build, i, &axes);
+		}
+		table_give_indexes(table, first, job->table,
+			indexes_new(of, level->file_count, indexes));
 	}
-	table_index_let_go(before);
+	free(of);
+	table_index_let_go(indexes);
 }
 
 /* How the new files are cut: those of a base as its size says, which may have grown since it was cut. */
@@ -315,8 +341,13 @@ static void plan_files(struct renewal *renewal)
 		files->delta = from->levels[first]->number;
 	}
 	if (first == 0) {
-		const uint64_t base = renewal->is_fold ? bytes : from->levels[0]->bytes;
-		files->range_bits = base_range_bits(&files->sizes, base);
+		const struct base_extent extent = {
+			.bytes = renewal->is_fold ? bytes : from->levels[0]->bytes,
+			.rows = renewal->is_fold ? from->rows + memtable_frozen_rows(from->memtable)
+						 : from->levels[0]->rows,
+			.is_indexed = from->spec.index != INDEX_NONE,
+		};
+		files->range_bits = base_range_bits(&files->sizes, &extent);
 	}
 	files->expected_bytes =
 		renewal->is_fold ? base_range_expected(bytes, files->range_bits) : bytes;
@@ -348,8 +379,8 @@ static enum status renew(struct renewal *renewal, struct error *err)
 		background_let_go(job->store, table);
 		return status;
 	}
-	/* A range of a base has no index of its own. */
-	if (renewal->wrote && (renewal->is_fold || renewal->first > 0)) {
+	/* Of a range that is repaired not all old rows can be read. */
+	if (renewal->wrote && job->salvage == NULL) {
 		keep_index(renewal, folder, table);
 	}
 	return swap(job, table, err);

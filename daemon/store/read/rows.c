@@ -37,14 +37,34 @@ static const struct rows_segment *segment_of(const struct rows *rows, uint64_t n
 	return &rows->segments[from];
 }
 
-uint64_t rows_first_of(const struct rows *rows, size_t level)
+/* The first segment of a file: those of a level stand in the order of its files. */
+static struct rows_segment *first_segment(const struct rows *rows, size_t level, size_t file)
 {
-	size_t i = 0;
-	while (i < rows->segment_count && rows->segments[i].level < level) {
-		i++;
+	const struct base_file_info *files = rows->table->levels[level]->files;
+	size_t at = 0;
+	assert(file < rows->table->levels[level]->file_count);
+	for (size_t i = 0; i < level; i++) {
+		at += rows->table->levels[i]->set->segment_count;
 	}
-	assert(i < rows->segment_count);
-	return rows->segments[i].first;
+	for (size_t i = 0; i < file; i++) {
+		at += files[i].segment_count;
+	}
+	assert(at < rows->segment_count);
+	return &rows->segments[at];
+}
+
+uint64_t rows_first_of(const struct rows *rows, size_t level, size_t file)
+{
+	return first_segment(rows, level, file)->first;
+}
+
+uint64_t rows_skip_file(struct rows *rows, size_t level, size_t file)
+{
+	struct rows_segment *first = first_segment(rows, level, file);
+	for (size_t i = 0; i < rows->table->levels[level]->files[file].segment_count; i++) {
+		first[i].is_skipped = true;
+	}
+	return first->first;
 }
 
 struct row_place rows_place(const struct rows *rows, uint64_t number)
@@ -318,7 +338,7 @@ static enum status next_base(struct rows *rows)
 	rows->block = (struct row_block){0};
 	while (rows->segment < rows->segment_count) {
 		const struct rows_segment *on_walk = &rows->segments[rows->segment];
-		if ((rows->skipped & 1u << on_walk->level) != 0) {
+		if (on_walk->is_skipped) {
 			rows->segment++;
 			continue;
 		}
@@ -369,7 +389,7 @@ static enum status list_segments(struct rows *rows)
 		struct base_set *set = table->levels[i]->set;
 		for (uint32_t j = 0; j < set->segment_count; j++) {
 			rows->segments[rows->segment_count++] =
-				(struct rows_segment){first, set, j, i};
+				(struct rows_segment){first, set, j, i, false};
 			first += set->segments[j]->info->rows;
 		}
 	}

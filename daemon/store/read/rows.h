@@ -45,6 +45,7 @@ struct rows_segment {
 	struct base_set *set; /* borrowed */
 	uint32_t number;      /* in its set */
 	uint32_t level;       /* of the table: the number of its level there */
+	bool is_skipped;      /* its rows do not come */
 };
 
 struct rows {
@@ -58,7 +59,6 @@ struct rows {
 	size_t news_at;                /* its next row */
 	size_t segment;                /* of the files: that of the next row */
 	uint32_t row;                  /* in that segment: the next one */
-	uint8_t skipped;               /* a bit for each level whose rows do not come */
 	struct row_block block;
 	size_t segment_count;
 	struct rows_segment *segments; /* owned: of all levels; NULL: there is none */
@@ -85,14 +85,10 @@ struct memtable_stream *rows_stream(struct rows *rows);
  * Errors: CORRUPT  a damaged segment; NO_MEMORY. */
 enum status rows_next(struct rows *rows);
 
-/* Lets the walk pass over the rows of a level. */
-static inline void rows_skip_level(struct rows *rows, size_t level)
-{
-	rows->skipped |= (uint8_t)(1u << level);
-}
-
-/* The number of the first row of a level, which is there: rows_place takes it, and ids count from it. */
-uint64_t rows_first_of(const struct rows *rows, size_t level);
+/* The number of the first row of a file of a level: rows_place takes it, and ids count from it. */
+uint64_t rows_first_of(const struct rows *rows, size_t level, size_t file);
+/* The same, and lets the walk pass over the rows of this file. */
+uint64_t rows_skip_file(struct rows *rows, size_t level, size_t file);
 
 /* The id of a row of the memtable. */
 static inline uint64_t rows_id_of_entry(const struct memtable_entry *entry)

@@ -99,9 +99,15 @@ static enum status write_table(struct seal_job *job, struct seal_output *out, st
 {
 	struct seal_worker workers[SEAL_WORKERS] = {0};
 	const uint64_t expected = job->runs->rows * job->row_cost;
-	const uint32_t bits = base_range_bits(&job->sizes, expected);
-	/* There is one part, of all hashes; or two, by the first bit of the hash. */
-	const bool is_small = job->runs->rows * job->row_cost <= job->sizes.segment_bytes;
+	const struct base_extent extent = {
+		.bytes = expected,
+		.rows = job->runs->rows,
+		.is_indexed = job->owner->spec.index != INDEX_NONE,
+	};
+	const uint32_t bits = base_range_bits(&job->sizes, &extent);
+	/* There is one part, of all hashes; or two, by the first bit of the hash, each with files of its own. */
+	const bool is_small =
+		expected <= job->sizes.segment_bytes || (extent.is_indexed && bits == 0);
 	job->worker_count = is_small ? 1 : SEAL_WORKERS;
 	for (size_t i = 0; i < job->worker_count; i++) {
 		workers[i].job = job;
@@ -113,8 +119,9 @@ static enum status write_table(struct seal_job *job, struct seal_output *out, st
 			.owner = job->owner,
 			.sizes = job->sizes,
 			.next_file = &job->next_file,
-			.expected_bytes = bits == 0 ? expected / job->worker_count
-						    : base_range_expected(expected, bits),
+			.expected_bytes =
+				base_range_expected(expected / (bits == 0 ? job->worker_count : 1),
+					bits),
 			.range_bits = bits,
 		};
 	}

@@ -2,7 +2,7 @@
 #include "daemon/store/snapshot/level.h"
 
 #include "daemon/store/base/at_hand.h"
-#include "daemon/store/index/index.h"
+#include "daemon/store/index/indexes.h"
 #include "daemon/store/snapshot/level_filter.h"
 
 #include <assert.h>
@@ -20,7 +20,7 @@ void level_drop(struct level *level)
 	if (--level->refs > 0) {
 		return;
 	}
-	index_close(atomic_load(&level->image));
+	indexes_close(atomic_load(&level->images));
 	base_set_close(level->set);
 	for (size_t i = 0; i < level->file_count; i++) {
 		base_file_info_fini(&level->files[i]);

@@ -22,7 +22,7 @@
 #include "daemon/store/base/find.h"
 #include "daemon/store/snapshot/snapshot.h"
 
-struct index;
+struct indexes;
 
 struct level {
 	uint64_t number;  /* of the delta; 0: the base */
@@ -35,8 +35,8 @@ struct level {
 	struct base_file_info *files; /* owned, in the order of their hashes */
 	struct base_set *set;         /* owned; NULL: not opened yet */
 	/* Owned, of these files, if it is a delta of a table with an index; NULL: its rows are scanned. It is
-	 * set once. */
-	_Atomic(struct index *) image;
+	 * set once, when each file that shall have an image has one. */
+	_Atomic(struct indexes *) images;
 	unsigned refs; /* tables; guarded by the admin lock */
 };
 

@@ -2,7 +2,7 @@
 #include "daemon/store/snapshot/level_figures.h"
 
 #include "daemon/store/base/base.h"
-#include "daemon/store/index/index.h"
+#include "daemon/store/index/indexes.h"
 #include "daemon/store/snapshot/level.h"
 
 static void add_segment(const struct base_segment *segment, struct level_figures *out)
@@ -17,17 +17,16 @@ static void add_segment(const struct base_segment *segment, struct level_figures
 	out->checked_bytes += atomic_load_explicit(&segment->bytes_checked, memory_order_relaxed);
 }
 
-static const struct index *index_of(const struct table *table, size_t level)
+static const struct indexes *indexes_in(const struct table *table, size_t level)
 {
 	return level == 0
 		       ? atomic_load_explicit(&((struct table *)table)->index, memory_order_acquire)
-		       : atomic_load_explicit(&table->levels[level]->image, memory_order_acquire);
+		       : atomic_load_explicit(&table->levels[level]->images, memory_order_acquire);
 }
 
 void level_figures(const struct table *table, size_t level, struct level_figures *out)
 {
 	const struct level *from = table->levels[level];
-	const struct index *index = index_of(table, level);
 	*out = (struct level_figures){
 		.number = from->number,
 		.files = from->file_count,
@@ -36,7 +35,7 @@ void level_figures(const struct table *table, size_t level, struct level_figures
 		.hides = from->hides,
 		.is_counted = from->is_counted,
 		.bytes = from->bytes,
-		.index_bytes = index != NULL && index_is_sound(index) ? index->bytes : 0,
+		.index_bytes = indexes_sum(indexes_in(table, level)).bytes,
 	};
 	for (size_t i = 0; i < from->set->segment_count; i++) {
 		add_segment(from->set->segments[i], out);

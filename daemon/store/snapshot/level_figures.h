@@ -28,7 +28,7 @@ struct level_figures {
 		resident_bytes; /* of the segments, as of the last look at all files, as the next */
 	uint64_t checked_bytes;
 	uint64_t
-		index_bytes; /* of the index of the base, or the image of a delta; 0: there is none */
+		index_bytes; /* of the index of the base, or the images of a delta; 0: there is none */
 };
 
 void level_figures(const struct table *table, size_t level, struct level_figures *out);

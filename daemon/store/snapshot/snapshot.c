@@ -1,7 +1,7 @@
 /* snapshot.c - snapshots: finding things in them, and making the next one. */
 #include "daemon/store/snapshot/snapshot.h"
 
-#include "daemon/store/index/index.h"
+#include "daemon/store/index/indexes.h"
 #include "daemon/store/log/positions.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/snapshot/level.h"
@@ -151,7 +151,7 @@ void table_drop(struct table *table)
 	if (--table->refs > 0) {
 		return;
 	}
-	index_close(atomic_load(&table->index));
+	indexes_close(atomic_load(&table->index));
 	free(atomic_load(&table->filter));
 	for (size_t i = 0; i < table->level_count; i++) {
 		level_drop(table->levels[i]);

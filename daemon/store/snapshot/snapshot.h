@@ -30,7 +30,7 @@ struct level_filter;
 struct memtable;
 struct positions;
 struct tensor;
-struct index;
+struct indexes;
 struct table_counts;
 
 /* A bulk load that has ended: its sender has said that it is whole. */
@@ -63,7 +63,8 @@ struct table {
 	struct default_row *default_row;
 	struct table_counts *counts; /* shared by the tables of this name of a store */
 	/* From `index` on a table changes; a pinned reader has a copy of what is before (reader.c). */
-	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
+	_Atomic(struct indexes *)
+		index; /* owned, of the files of the base; NULL: there is none yet */
 	/* owned; NULL: not made yet, or there are no deltas. It is set once. */
 	_Atomic(struct level_filter *) filter;
 	/* The indexer's, guarded by the admin lock; the table that a merge makes takes both over. */

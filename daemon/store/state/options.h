@@ -31,6 +31,7 @@ enum {
 	STORE_SEGMENT_BYTES = 32 << 20,
 	STORE_FILE_BYTES = 1 << 30,
 	STORE_RANGE_BYTES = 96 << 20,
+	STORE_RANGE_ROWS = 1000000,
 	STORE_DELTA_BASE_MIN = 32 << 20,
 	STORE_DELTAS_MAX = 7,
 	STORE_DELTA_SHARE = 550,
@@ -54,14 +55,15 @@ struct store_sizes {
 	/* The hashes of a table are cut into ranges of about that size at most, each with files of its own, but into
 	 * BASE_RANGES at most where these are no larger than a file. */
 	uint64_t range_bytes;
+	/* No range of a table with an index has fewer rows, unless it would be larger than a file. */
+	uint64_t range_rows;
 	/* A table whose base is smaller gets no deltas: to write it anew costs less than a second. */
 	uint64_t delta_base_min;
 	uint64_t deltas_max; /* of a table: at most TABLE_LEVELS_MAX - 1 */
 	/* New rows of more than so many thousandths of the base's bytes go into a new base. */
 	uint64_t delta_share;
 	/* As long as deltas have more than so many thousandths of the base's bytes, the base takes in what they have,
-	 * range by range. In a table with an index, all levels and the new rows that make it so much become a new
-	 * base. */
+	 * range by range. */
 	uint64_t deltas_share;
 	/* A table of fewer rows gets no index, since a search goes through all of its rows in less
 	 * than a tenth of a millisecond. */

@@ -188,7 +188,7 @@ const char *store_index_state(struct store *store, const struct table *table)
 	if (table->spec.index == INDEX_NONE) {
 		return "none";
 	}
-	if (table_has_index(table) && !table_index_is_damaged(table)) {
+	if (table_has_index(table) && !table_index_is_partial(table)) {
 		return "ready";
 	}
 	if (table->rows > 0 && !table_wants_index(table, store->options.sizes.index_rows_min)) {

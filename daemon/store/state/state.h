@@ -158,6 +158,7 @@ static inline struct base_sizes store_base_sizes(const struct store *store)
 		.segment_bytes = store->options.sizes.segment_bytes,
 		.file_bytes = store->options.sizes.file_bytes,
 		.range_bytes = store->options.sizes.range_bytes,
+		.range_rows = store->options.sizes.range_rows,
 	};
 }
 
@@ -165,8 +166,7 @@ static inline struct base_sizes store_base_sizes(const struct store *store)
  * period ago, so no further one comes. */
 bool store_is_pinned(struct store *store, const struct snapshot *snapshot);
 /* Holds the current snapshot with all its releases, as a reader that needs long does: none of its files
- * is removed before store_let_go. The caller holds admin_lock, and needs no thread of its own. NULL: no
- * memory. */
+ * is removed before store_let_go. The caller holds admin_lock, and needs no thread of its own. NULL: no memory. */
 struct pin *store_hold(struct store *store);
 void store_let_go(struct store *store, struct pin *pin); /* NULL is fine */
 /* How many readers are pinned. */

@@ -29,6 +29,7 @@ static void set_size_defaults(struct store_sizes *sizes)
 	sizes->segment_bytes = or_default(sizes->segment_bytes, STORE_SEGMENT_BYTES);
 	sizes->file_bytes = or_default(sizes->file_bytes, STORE_FILE_BYTES);
 	sizes->range_bytes = or_default(sizes->range_bytes, STORE_RANGE_BYTES);
+	sizes->range_rows = or_default(sizes->range_rows, STORE_RANGE_ROWS);
 	sizes->delta_base_min = or_default(sizes->delta_base_min, STORE_DELTA_BASE_MIN);
 	sizes->deltas_max = or_default(sizes->deltas_max, STORE_DELTAS_MAX);
 	sizes->delta_share = or_default(sizes->delta_share, STORE_DELTA_SHARE);

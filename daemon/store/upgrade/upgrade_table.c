@@ -24,6 +24,7 @@ static const struct base_sizes sizes = {
 	.segment_bytes = 32 << 20,
 	.file_bytes = 1 << 30,
 	.range_bytes = 96 << 20,
+	.range_rows = 1000000,
 };
 
 /* What a segment of today may take more: 8 bytes for each page, and some columns that begin with a page. */
@@ -228,16 +229,20 @@ enum status upgrade_table(const char *folder, const struct release *release, str
 		.table = table->number,
 		.seed = table->seed,
 		.spec = table->spec};
-	const uint64_t bytes = upgrade_table_bytes(table);
+	const struct base_extent extent = {
+		.bytes = upgrade_table_bytes(table),
+		.rows = table->rows,
+		.is_indexed = table->spec.index != INDEX_NONE,
+	};
 	_Atomic uint64_t next_file = table->next_file;
 	struct base_files files = {
 		.folder = folder,
 		.owner = &owner,
 		.sizes = sizes,
 		.next_file = &next_file,
-		.range_bits = base_range_bits(&sizes, bytes),
+		.range_bits = base_range_bits(&sizes, &extent),
 	};
-	files.expected_bytes = base_range_expected(bytes, files.range_bits);
+	files.expected_bytes = base_range_expected(extent.bytes, files.range_bits);
 	assert(table->level_count == 1 && !upgrade_table_is_done(table)); /* 0.1 had no deltas */
 	enum status status = STATUS_OK;
 	for (size_t i = 0; status == STATUS_OK && i < table_file_count(table); i++) {

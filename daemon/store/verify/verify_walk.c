@@ -240,7 +240,7 @@ static enum status check_index(const char *folder, const char *path,
 /* An index is derived, so its damage is mended by itself, but told. One of a live store may be written
  * just now, which is over when it is looked at again. */
 static enum status verify_index(struct verify *verify, const struct release *release,
-	const struct table *table, size_t level, struct error *err)
+	const struct table *table, const struct index_owner *owner, struct error *err)
 {
 	enum { LOOKS = 3, PAUSE_NS = 50000000 };
 	char file[64];
@@ -248,9 +248,7 @@ static enum status verify_index(struct verify *verify, const struct release *rel
 	char folder[PATH_MAX];
 	char path[PATH_MAX];
 	struct error reason = {0};
-	if (!table_index_file_name(file, sizeof file, table, level)) {
-		return STATUS_OK;
-	}
+	index_file_name(file, sizeof file, owner->table, owner->file->number);
 	verify_name(name, release->number, file);
 	enum status status = file_path(path, verify->folder, name, err);
 	if (status != STATUS_OK || !file_exists(path)) {
@@ -258,9 +256,8 @@ static enum status verify_index(struct verify *verify, const struct release *rel
 	}
 	memcpy(folder, path, sizeof folder);
 	*strrchr(folder, '/') = '\0';
-	const struct index_owner owner = table_index_owner(table, level, release->number);
 	for (unsigned i = 0; i < LOOKS; i++) {
-		status = check_index(folder, path, &owner, &reason);
+		status = check_index(folder, path, owner, &reason);
 		if (status == STATUS_OK || !verify->is_live) {
 			break;
 		}
@@ -275,9 +272,9 @@ static enum status verify_index(struct verify *verify, const struct release *rel
 			.file = name,
 			.release = release->id.text,
 			.table = table->spec.name.text,
-			.what = level == 0
-					? "the index is damaged; searches go through all rows until it is "
-					  "built again"
+			.what = owner->file->delta == 0
+					? "the index of a file is damaged; searches go through its rows "
+					  "until it is built again"
 					: "the image of a delta is damaged; searches go through its rows "
 					  "until it is built again",
 		};
@@ -285,6 +282,23 @@ static enum status verify_index(struct verify *verify, const struct release *rel
 	}
 	verify->result.files++;
 	return STATUS_OK;
+}
+
+static enum status verify_indexes(struct verify *verify, const struct release *release,
+	const struct table *table, struct error *err)
+{
+	const size_t levels = table_indexed_levels(table, verify->index_rows_min);
+	enum status status = STATUS_OK;
+	for (size_t i = 0; i < levels; i++) {
+		for (size_t j = 0; status == STATUS_OK && j < table->levels[i]->file_count; j++) {
+			const struct index_owner owner =
+				table_index_owner(table, i, j, release->number);
+			if (table_wants_image(table, i, j)) {
+				status = verify_index(verify, release, table, &owner, err);
+			}
+		}
+	}
+	return status;
 }
 
 /* ---- releases ---- */
@@ -324,13 +338,7 @@ static enum status verify_table(struct verify *verify, const struct release *rel
 	for (size_t i = 0; status == STATUS_OK && i < table->level_count; i++) {
 		status = verify_level(verify, table, table->levels[i], &subject, err);
 	}
-	const size_t levels = table_indexed_levels(table, verify->index_rows_min);
-	for (size_t i = 0; status == STATUS_OK && i < levels; i++) {
-		if (i == 0 || table_wants_image(table, i)) {
-			status = verify_index(verify, release, table, i, err);
-		}
-	}
-	return status;
+	return status == STATUS_OK ? verify_indexes(verify, release, table, err) : status;
 }
 
 static enum status verify_tensor(struct verify *verify, const struct release *release,

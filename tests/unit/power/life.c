@@ -273,7 +273,7 @@ static bool is_at_rest(struct life *life)
 			const struct table *table = release->tables[j];
 			rests = rests &&
 				(!table_wants_index(table, store->options.sizes.index_rows_min) ||
-					atomic_load(&table->index) != NULL);
+					(table_has_index(table) && !table_index_is_partial(table)));
 		}
 	}
 	snapshot_end(store);

@@ -272,7 +272,7 @@ static bool are_all_named(const struct life *life)
 		}
 		named = named && count_files(life, release->number, "base-") == bases &&
 			count_files(life, release->number, "tensor-") == release->tensor_count &&
-			count_files(life, release->number, "index-") <= release->table_count;
+			count_files(life, release->number, "index-") <= bases;
 	}
 	const size_t count = snapshot->release_count;
 	snapshot_end(store);

@@ -4,6 +4,7 @@
 #include "daemon/search/search.h"
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/load/load.h"
+#include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/write/write.h"
@@ -145,7 +146,7 @@ void search_await_index(struct scratch *scratch)
 	while (!is_there) {
 		wait_a_moment(&wait);
 		const struct table *table = search_table(snapshot_begin(scratch->store));
-		is_there = atomic_load(&((struct table *)table)->index) != NULL;
+		is_there = table_has_index(table) && !table_index_is_partial(table);
 		snapshot_end(scratch->store);
 	}
 }

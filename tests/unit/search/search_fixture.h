@@ -35,6 +35,7 @@ void search_change(struct scratch *scratch, struct search_model *model, uint32_t
 /* The table, between snapshot_begin and snapshot_end. */
 const struct table *search_table(const struct snapshot *snapshot);
 
+/* Until each file of the base has one. */
 void search_await_index(struct scratch *scratch);
 
 /* Searches of every metric, with a filter and without, exact ones and others, must find what the model has. */

@@ -31,11 +31,12 @@ enum {
 		5000, /* written at random, they leave more distinct rows than a delta without an image has */
 };
 
-/* Merges make deltas, whatever the size of a table. */
+/* Merges make deltas, whatever the size of a table. Each level has one file. */
 static int setup(void **state)
 {
 	(void)scratch_setup_small(state);
 	struct scratch *scratch = *state;
+	scratch->sizes.file_bytes = 1 << 30;
 	scratch->sizes.delta_base_min = 1;
 	scratch->sizes.delta_share = EVER;
 	scratch->sizes.deltas_share = EVER;
@@ -61,7 +62,7 @@ static void merge_full(struct scratch *scratch)
 struct levels {
 	size_t count;
 	size_t images;
-	const struct index *index; /* for comparison only */
+	const struct indexes *index; /* for comparison only */
 };
 
 static struct levels levels_of(struct scratch *scratch)
@@ -72,7 +73,7 @@ static struct levels levels_of(struct scratch *scratch)
 		.index = atomic_load(&((struct table *)table)->index),
 	};
 	for (size_t i = 1; i < table->level_count; i++) {
-		levels.images += table_image(table, i) != NULL;
+		levels.images += indexes_of(table_images(table, i), 0) != NULL;
 	}
 	snapshot_end(scratch->store);
 	return levels;
@@ -115,7 +116,7 @@ static void a_delta_leaves_the_index_as_it_is(void **state)
 {
 	struct scratch *scratch = *state;
 	struct search_model *model = search_model_begin(scratch);
-	const struct index *index = levels_of(scratch).index;
+	const struct indexes *index = levels_of(scratch).index;
 	search_change(scratch, model, 2 * SEARCH_PUT_ROWS, 0, SEARCH_KEYS);
 	merge(scratch);
 	const struct levels levels = levels_of(scratch);
@@ -134,7 +135,7 @@ static void levels_and_the_memtable_are_searched_together(void **state)
 		SEARCH_PUT_ROWS};
 	struct scratch *scratch = *state;
 	struct search_model *model = search_model_begin(scratch);
-	const struct index *index = levels_of(scratch).index;
+	const struct indexes *index = levels_of(scratch).index;
 	for (size_t i = 0; i < 4; i++) {
 		search_change(scratch, model, counts[i], i * 1000, SEARCH_KEYS - 3000);
 		search_expect(scratch, model);
@@ -170,7 +171,8 @@ static void images_are_there_after_a_start(void **state)
 	const struct table *table = search_table(snapshot_begin(scratch->store));
 	for (size_t i = 0; i < 2; i++) {
 		char name[40];
-		assert_true(table_index_file_name(name, sizeof name, table, i + 1));
+		table_index_file_name(name, sizeof name, table,
+			table->levels[i + 1]->files[0].number);
 		(void)snprintf(names[i], sizeof names[i], "releases/1/%s", name);
 	}
 	snapshot_end(scratch->store);
@@ -204,8 +206,9 @@ static void an_image_keeps_to_the_memory_of_builds(void **state)
 	assert_int_equal(levels_of(scratch).images, 1);
 	const struct table *table = search_table(snapshot_begin(scratch->store));
 	const uint64_t rows = level_file_rows(table->levels[1]);
-	const uint64_t axes = atomic_load(&((struct table *)table)->index)->balls.balls;
-	assert_true(table_index_file_name(name, sizeof name, table, 1));
+	const uint64_t axes =
+		indexes_lead(atomic_load(&((struct table *)table)->index))->balls.balls;
+	table_index_file_name(name, sizeof name, table, table->levels[1]->files[0].number);
 	snapshot_end(scratch->store);
 	assert_true(axes > rows / ROWS_A_BALL + 1);
 	(void)snprintf(below, sizeof below, "releases/1/%s", name);
@@ -234,7 +237,7 @@ static void the_rows_of_a_damaged_image_are_scanned(void **state)
 	search_change(scratch, model, IMAGED_ROWS, 0, SEARCH_KEYS);
 	merge(scratch);
 	const struct table *table = search_table(snapshot_begin(scratch->store));
-	struct index *image = table_image(table, 1);
+	struct index *image = indexes_of(table_images(table, 1), 0);
 	assert_non_null(image);
 	atomic_store(&image->state, INDEX_DAMAGED);
 	snapshot_end(scratch->store);
@@ -285,7 +288,7 @@ static void deltas_become_fewer(void **state)
 {
 	struct scratch *scratch = *state;
 	struct search_model *model = search_model_begin(scratch);
-	const struct index *index = levels_of(scratch).index;
+	const struct indexes *index = levels_of(scratch).index;
 	bool fewer = false;
 	size_t before = 1;
 	for (size_t i = 0; i < TABLE_LEVELS_MAX + 2; i++) {
@@ -305,8 +308,8 @@ static void deltas_become_fewer(void **state)
 	free(model);
 }
 
-/* Deltas that hold more than their share go into the base together, since the index is of all of it. */
-static void deltas_that_hold_much_become_a_base(void **state)
+/* Deltas that hold more than their share go into the base. */
+static void deltas_that_hold_much_go_into_the_base(void **state)
 {
 	struct scratch *scratch = *state;
 	scratch->sizes.deltas_share = 800;
@@ -338,7 +341,7 @@ static void damage_base(struct scratch *scratch, bool index)
 	const uint64_t at =
 		segment->info->offset + (uint64_t)(segment->view.row_data - segment->data);
 	const uint64_t number = table->levels[0]->files[0].number;
-	assert_true(table_index_file_name(name, sizeof name, table, 0));
+	table_index_file_name(name, sizeof name, table, number);
 	snapshot_end(scratch->store);
 	scratch_close(scratch);
 	if (index) {
@@ -456,7 +459,7 @@ int main(void)
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_full_merge_makes_one_index_of_all, setup,
 			scratch_teardown),
-		cmocka_unit_test_setup_teardown(deltas_that_hold_much_become_a_base, setup,
+		cmocka_unit_test_setup_teardown(deltas_that_hold_much_go_into_the_base, setup,
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(deltas_become_fewer, setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_repaired_base_is_searched, setup,

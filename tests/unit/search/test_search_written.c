@@ -1,7 +1,7 @@
 /* test_search_written.c - searches beside what was written since an index was built: they find what a model
  * has, with its scores, bit for bit, and no row that was superseded. */
 #include "daemon/search/search.h"
-#include "daemon/store/index/index.h"
+#include "daemon/store/index/indexes.h"
 #include "daemon/store/index/written.h"
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/memtable/memtable_stream.h"
@@ -175,9 +175,9 @@ static void images_go_with_their_generation(void **state)
 
 /* In the middle of a search: from when its images are chosen until the next search. */
 static struct {
-	struct table *table; /* NULL: nothing is swapped */
-	struct index *index; /* that it has */
-	struct index other;
+	struct table *table;     /* NULL: nothing is swapped */
+	struct indexes *indexes; /* that it has */
+	struct indexes *other;
 	unsigned times;
 } swap;
 
@@ -186,7 +186,7 @@ enum status __wrap_rows_next(struct rows *rows);
 enum status __wrap_rows_next(struct rows *rows)
 {
 	if (swap.table != NULL && rows->table == swap.table) {
-		atomic_store(&swap.table->index, &swap.other);
+		atomic_store(&swap.table->index, swap.other);
 		swap.times++;
 	}
 	return __real_rows_next(rows);
@@ -200,7 +200,7 @@ enum status __wrap_search_begin(struct search *search, const struct search_optio
 	struct error *err)
 {
 	if (swap.table != NULL) {
-		atomic_store(&swap.table->index, swap.index);
+		atomic_store(&swap.table->index, swap.indexes);
 	}
 	return __real_search_begin(search, options, err);
 }
@@ -216,36 +216,53 @@ static void a_search_goes_on_with_the_index_that_it_began_with(void **state)
 	const struct snapshot *snapshot = snapshot_begin_long(scratch->store, "r");
 	assert_non_null(snapshot);
 	struct table *table = (struct table *)search_table(snapshot);
-	swap.index = atomic_load(&table->index);
-	memcpy(&swap.other, swap.index, sizeof swap.other);
-	swap.other.axes++;
-	assert_true(swap.other.balls.balls > FEWER);
-	swap.other.balls.balls -= FEWER;
+	swap.indexes = atomic_load(&table->index);
+	struct index other;
+	struct index *const of[] = {&other};
+	assert_int_equal(swap.indexes->count, 1);
+	memcpy(&other, swap.indexes->of[0], sizeof other);
+	other.axes++;
+	assert_true(other.balls.balls > FEWER);
+	other.balls.balls -= FEWER;
+	swap.other = indexes_new(of, 1, NULL);
+	assert_non_null(swap.other);
 	swap.table = table;
 	search_expect_in(scratch, snapshot, model);
 	swap.table = NULL;
-	atomic_store(&table->index, swap.index);
+	atomic_store(&table->index, swap.indexes);
+	atomic_store(&other.refs, 2); /* it is never closed */
+	indexes_close(swap.other);
 	assert_true(swap.times > 0);
 	snapshot_end(scratch->store);
 	free(model);
 }
 
+/* Of one file, so that an image is of one, too. */
+static int setup(void **state)
+{
+	(void)scratch_setup_small(state);
+	struct scratch *scratch = *state;
+	scratch->sizes.file_bytes = 1 << 30;
+	scratch_open(scratch);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_has_no_image_is_found,
-			scratch_setup_small_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(what_has_no_image_is_found, setup,
+			scratch_teardown),
 		cmocka_unit_test_setup_teardown(
-			images_and_what_came_after_them_are_searched_together,
-			scratch_setup_small_store, scratch_teardown),
-		cmocka_unit_test_setup_teardown(both_generations_have_images,
-			scratch_setup_small_store, scratch_teardown),
-		cmocka_unit_test_setup_teardown(a_long_reader_keeps_its_images,
-			scratch_setup_small_store, scratch_teardown),
-		cmocka_unit_test_setup_teardown(images_go_with_their_generation,
-			scratch_setup_small_store, scratch_teardown),
+			images_and_what_came_after_them_are_searched_together, setup,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(both_generations_have_images, setup,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_long_reader_keeps_its_images, setup,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(images_go_with_their_generation, setup,
+			scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_search_goes_on_with_the_index_that_it_began_with,
-			scratch_setup_small_store, scratch_teardown),
+			setup, scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 #include "daemon/store/imaging/imaging.h"
 
 #include "daemon/store/imaging/written_build.h"
-#include "daemon/store/index/index.h"
+#include "daemon/store/index/indexes.h"
 #include "daemon/store/index/written.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/snapshot/snapshot.h"
@@ -39,8 +39,9 @@ struct world {
 	struct snapshot *snapshot;
 	struct table *table; /* its release's */
 	struct index index;
-	void *image;   /* owned: of the index */
-	float *values; /* owned: [INDEXED, dim] */
+	struct indexes *indexes; /* of it alone */
+	void *image;             /* owned: of the index */
+	float *values;           /* owned: [INDEXED, dim] */
 	uint32_t dim;
 	struct imaging imaging;
 	_Atomic bool stop;
@@ -145,7 +146,10 @@ static void world_make(struct world *world, uint32_t dim)
 	assert_true(release != NULL && world->snapshot != NULL && world->table != NULL);
 	assert_int_equal(release_put(release, world->table), STATUS_OK);
 	assert_int_equal(snapshot_put(world->snapshot, release), STATUS_OK);
-	atomic_store(&world->table->index, &world->index);
+	struct index *const of[] = {&world->index};
+	world->indexes = indexes_new(of, 1, NULL);
+	assert_non_null(world->indexes);
+	atomic_store(&world->table->index, world->indexes);
 	atomic_store(&world->store->current, world->snapshot);
 	world->imaging.store = world->store;
 	world->imaging.stop = &world->stop;
@@ -155,6 +159,7 @@ static void world_make(struct world *world, uint32_t dim)
 static void world_free(struct world *world)
 {
 	atomic_store(&world->table->index, NULL);
+	indexes_close(world->indexes);
 	snapshot_drop(world->snapshot);
 	assert_int_equal(atomic_load(&world->store->usage.bytes), 0);
 	store_free(world->store);
