@@ -47,7 +47,7 @@ struct http {
 	bool has_thread;
 };
 
-/* The library's functions, once it is loaded. Twelve other libraries come with it, for TLS which the port does not speak:
+/* The library's functions, once it is loaded. Nine other libraries come with it, for TLS which the port does not speak:
  * a daemon without the port starts sooner where none of them has to be read from the disk. */
 static struct {
 	__typeof__(MHD_add_response_header) *add_response_header;
