@@ -10,6 +10,8 @@
 
 enum { MERGE_WAIT_NS = 20 * 1000 * 1000, MERGE_WAITS_MAX = 60 * 50 };
 
+const char *const write_step_names[WRITE_STEPS] = {"delta", "tier", "range", "base"};
+
 struct daemon {
 	rep_client *client;
 	void *result; /* owned: what `message` reads */
@@ -77,6 +79,12 @@ void daemon_stats(struct daemon *daemon, struct write_stats *out)
 		.merge_ms = uint_of(write, "merge_ms"),
 		.memtable_bytes = uint_of(write, "memtable_bytes"),
 		.table_bytes = uint_of(wire_get(stats, "store"), "bytes")};
+	for (size_t i = 0; i < WRITE_STEPS; i++) {
+		const struct wire_value step =
+			wire_get(wire_get(write, "merge_steps"), write_step_names[i]);
+		out->steps[i].count = uint_of(step, "count");
+		out->steps[i].bytes = uint_of(step, "bytes");
+	}
 	if (!wire_bool(wire_get(write, "merge_running"), &out->merge_running)) {
 		die("the daemon does not say whether a merge is running");
 	}

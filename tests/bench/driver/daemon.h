@@ -8,9 +8,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What merges write (merge_steps of `stats`). */
+enum { WRITE_STEPS = 4 };
+extern const char *const write_step_names[WRITE_STEPS];
+struct write_step {
+	uint64_t count;
+	uint64_t bytes;
+};
+
 struct write_stats {
 	uint64_t log_bytes; /* written to the disk for each cause, since the daemon's start */
 	uint64_t merge_bytes;
+	struct write_step steps[WRITE_STEPS];
 	uint64_t merges;
 	uint64_t merge_ms; /* of the last one */
 	uint64_t memtable_bytes;
