@@ -36,7 +36,8 @@ static void write_figures(struct store *store, struct write_figures *out)
 		.memtable_rows = atomic_load(&store->usage.rows),
 		.memtable_bytes = atomic_load(&store->usage.bytes),
 		.memtable_pinned = atomic_load(&store->usage.pinned_bytes),
-		.room_waits = atomic_load(&store->writer->room_waits),
+		.room_waits = atomic_load(&store->writer->room_waits) +
+			      atomic_load(&store->writer->slowed),
 		.read_only = atomic_load(&store->writer->read_only),
 	};
 	histogram_read(&store->writer->group_requests, &out->group_requests);

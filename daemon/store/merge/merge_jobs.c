@@ -6,6 +6,8 @@
 #include "daemon/store/snapshot/level_range.h"
 #include "daemon/store/state/background.h"
 #include "daemon/store/state/state.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/write/writer.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -107,7 +109,7 @@ static enum status merge_news(struct merge_job *job, enum merge_reason reason, s
 		return STATUS_NOT_FOUND;
 	}
 	enum status status = check_log(job, err);
-	if (status == STATUS_OK) {
+	if (status == STATUS_OK && memtable_is_frozen(job->table->memtable)) {
 		status = merge_make_room(job, err);
 	}
 	return status == STATUS_OK ? merge_table(job, err) : status;
@@ -153,6 +155,13 @@ static enum status merge_old(struct merge_job *job, enum merge_reason reason, st
 		let_in(job);
 		status = merge_goes_by_range(job) ? merge_ranges(job, &wish, err) : STATUS_OK;
 	} while (job->ranges > ranges && (status == STATUS_OK || status == STATUS_CORRUPT));
+	if (status == STATUS_OK && reason == MERGE_DUE &&
+		slowing_is_behind(&job->store->writer->slowing)) {
+		/* The next one will be late: it is to free what it freezes as soon as it can. If a range is damaged, it is
+		 * the one that says so. */
+		status = merge_make_room(job, err);
+		status = status == STATUS_CORRUPT ? STATUS_OK : status;
+	}
 	return status;
 }
 
@@ -180,6 +189,21 @@ static void merge_each(struct merge_job *jobs, size_t count, enum merge_reason r
 	}
 }
 
+/* Tells writers how much is to be written yet. */
+static void tell_writers(const struct merge_job *jobs, size_t count, enum merge_reason reason)
+{
+	uint64_t left[MERGE_STEPS] = {0};
+	if (reason != MERGE_DUE || count == 0) {
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (jobs[i].status == STATUS_OK) {
+			merge_expect(&jobs[i], share_of(&jobs[i], reason), left);
+		}
+	}
+	slowing_expect(&jobs[0].store->writer->slowing, left, clock_monotonic_ns());
+}
+
 enum status merge_tables(const struct merge_job *model, const struct merge_scope *scope,
 	enum merge_reason reason, struct merge_result *result, bool *left, struct error *err)
 {
@@ -189,8 +213,10 @@ enum status merge_tables(const struct merge_job *model, const struct merge_scope
 	if (status != STATUS_OK) {
 		return error_set(err, status, "merge: no memory");
 	}
+	tell_writers(jobs, count, reason);
 	/* All memtables first: what a table has to write anew keeps no other one's rows in memory. */
 	merge_each(jobs, count, reason, merge_news, &status, err);
+	tell_writers(jobs, count, reason);
 	merge_each(jobs, count, reason, merge_old, &status, err);
 	for (size_t i = 0; i < count; i++) {
 		const uint64_t oldest = memtable_oldest(jobs[i].table->memtable);

@@ -1,6 +1,7 @@
 /* merge_plan.c - whether new rows of a table become a delta or, with all levels, a base; which deltas are merged first where
  * there are as many as there may be; and whether levels are written anew range by range. */
 #include "daemon/store/memtable/memtable_merge.h"
+#include "daemon/store/merge/merge_range.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/level_range.h"
@@ -74,6 +75,23 @@ size_t merge_tier(const struct merge_job *job)
 		bytes += table->levels[first]->bytes;
 	}
 	return first;
+}
+
+void merge_expect(const struct merge_job *job, uint64_t share, uint64_t left[MERGE_STEPS])
+{
+	const struct table *table = job->table;
+	if (memtable_is_frozen(table->memtable)) {
+		const bool is_base = merge_makes_base(job);
+		left[is_base ? MERGE_STEP_BASE : MERGE_STEP_DELTA] +=
+			merge_frozen_bytes(job) +
+			(is_base ? table_range_bytes(table, 0, &hash_range_all) : 0);
+	}
+	if (merge_goes_by_range(job)) {
+		left[MERGE_STEP_RANGE] += merge_ranges_bytes(job, share);
+	}
+	if (!merge_has_room(job) && !merge_makes_base(job)) {
+		left[MERGE_STEP_TIER] += table_range_bytes(table, merge_tier(job), &hash_range_all);
+	}
 }
 
 bool merge_deltas_are_above(uint64_t deltas, uint64_t base, uint64_t share)

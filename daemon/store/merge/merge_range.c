@@ -147,10 +147,31 @@ enum status merge_ranges(struct merge_job *job, const struct range_wish *wish, s
 	return status;
 }
 
+uint64_t merge_ranges_bytes(const struct merge_job *job, uint64_t share)
+{
+	const struct range_wish wish = {.level = 0};
+	struct range *ranges = NULL;
+	size_t count = 0;
+	if (list_ranges(job, &wish, &ranges, &count) != STATUS_OK) {
+		return 0; /* then it is not known */
+	}
+	const uint64_t news = merge_frozen_bytes(job) / (count + 1); /* that each range gets */
+	const uint64_t base = table_range_base_bytes(job->table, &hash_range_all);
+	uint64_t deltas = table_range_delta_bytes(job->table, &hash_range_all) + news * count;
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < count && merge_deltas_are_above(deltas, base, share); i++) {
+		const struct hash_range *hashes = &ranges[i].hashes;
+		const uint64_t of_range = table_range_delta_bytes(job->table, hashes) + news;
+		bytes += table_range_base_bytes(job->table, hashes) + of_range;
+		deltas -= of_range < deltas ? of_range : deltas;
+	}
+	free(ranges);
+	return bytes;
+}
+
 enum status merge_make_room(struct merge_job *job, struct error *err)
 {
-	if (!memtable_is_frozen(job->table->memtable) || merge_makes_base(job) ||
-		merge_has_room(job)) {
+	if (merge_makes_base(job) || merge_has_room(job)) {
 		return STATUS_OK;
 	}
 	const struct range_wish wish = {.level = merge_tier(job), .most = SIZE_MAX};

@@ -20,6 +20,7 @@
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/grace.h"
 #include "daemon/store/write/fullness.h"
+#include "daemon/store/write/writer.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -33,7 +34,8 @@ struct renewal {
 	struct memtable_row *news; /* owned; of a range, none */
 	size_t count;
 	struct base_files files;
-	bool wrote; /* a file */
+	uint64_t bytes; /* of segments that it wrote */
+	bool wrote;     /* a file */
 };
 
 static enum merge_step step_of(const struct renewal *renewal)
@@ -49,8 +51,9 @@ static enum merge_step step_of(const struct renewal *renewal)
 
 static enum status keep_pace(void *arg, uint64_t bytes, struct error *err)
 {
-	const struct renewal *renewal = arg;
+	struct renewal *renewal = arg;
 	const struct merge_job *job = renewal->job;
+	renewal->bytes += bytes;
 	atomic_fetch_add(&job->store->merge_steps.of[step_of(renewal)].bytes, bytes);
 	return job->pace(job->pace_arg, bytes, err);
 }
@@ -59,6 +62,7 @@ static void count_step(const struct renewal *renewal, uint64_t took_ns)
 {
 	struct merge_steps *steps = &renewal->job->store->merge_steps;
 	const enum merge_step step = step_of(renewal);
+	slowing_learn(&renewal->job->store->writer->slowing, step, renewal->bytes, took_ns);
 	atomic_fetch_add(&steps->of[step].ns, took_ns);
 	atomic_fetch_add(&steps->of[step].count, 1); /* last: who sees the step sees its time */
 }

@@ -65,7 +65,8 @@ struct merger {
 static bool must_hurry(struct merger *merger)
 {
 	/* Who waits for the next merge waits for the end of this one. */
-	return fullness_must_hurry(merger->store) || merge_asks_wait_for(&merger->asks);
+	return fullness_must_hurry(merger->store) || merge_asks_wait_for(&merger->asks) ||
+	       slowing_is_behind(&merger->store->writer->slowing);
 }
 
 static void set_nice(struct merger *merger)
@@ -278,6 +279,10 @@ static void run_merge(struct merger *merger, struct merge_ask *taken)
 		what.reason = what.reason == MERGE_FULL ? MERGE_FULL : ask->reason;
 	}
 	const uint64_t began_ns = clock_monotonic_ns();
+	struct slowing *slowing = &merger->store->writer->slowing;
+	if (taken == NULL) {
+		slowing_begin_merge(slowing, fullness_of(merger->store), began_ns);
+	}
 	begin_pace(merger);
 	atomic_store(&merger->running, true);
 	set_nice(merger);
@@ -290,6 +295,9 @@ static void run_merge(struct merger *merger, struct merge_ask *taken)
 	}
 	atomic_store(&merger->running, false);
 	const uint64_t now_ns = clock_monotonic_ns();
+	if (taken == NULL) {
+		slowing_end_merge(slowing);
+	}
 	if (what.reason == MERGE_REPAIR) {
 		after_repair(merger, taken, &err);
 	} else {
@@ -345,6 +353,14 @@ static bool has_grown(const struct merger *merger)
 	       merger->kept_bytes + merger->store->options.write.log_bytes;
 }
 
+/* While merges do not keep up, one of little at a time would make many deltas, which are then merged with each other: a
+ * base takes in ranges first. */
+static unsigned begin_at(const struct merger *merger)
+{
+	return slowing_is_behind(&merger->store->writer->slowing) && merger->rolls ? FULLNESS_HURRY
+										   : FULLNESS_BEGIN;
+}
+
 static bool is_due(struct merger *merger)
 {
 	struct store *store = merger->store;
@@ -358,7 +374,7 @@ static bool is_due(struct merger *merger)
 			 now_ms - merger->pending_since_ms >= store->options.write.merge_age_ms;
 	const unsigned fullness = fullness_of(store);
 	const bool due = now_ms >= merger->not_before_ms &&
-			 (old || fullness >= FULLNESS_BEGIN || has_grown(merger));
+			 (old || fullness >= begin_at(merger) || has_grown(merger));
 	return (due || fullness >= merger->go_on_at) && !atomic_load(&store->stop) &&
 	       !atomic_load(&store->writer->read_only);
 }
@@ -396,6 +412,7 @@ static bool wait_for_work(struct merger *merger, struct turn *turn)
 		if (turn->due || turn->dropped || turn->asked != NULL || turn->rolls) {
 			return true;
 		}
+		slowing_rest(&store->writer->slowing);
 		bell_wait(&store->merge_bell, (uint64_t)clock_monotonic_ms() + LOOK_MS);
 	}
 }

@@ -8,7 +8,8 @@
  *     -> log files that no table needs any more are removed
  *
  * A merge begins:
- * - when the log or the memtables reach a quarter of a bound;
+ * - when the log or the memtables reach a quarter of a bound; or half of one, while merges do not keep up (write/slowing.h)
+ *   and a base may have ranges to take in;
  * - when a row has waited for merge_age;
  * - when the log files have grown by log_bytes since the last merge. Rows of releases that were
  *   dropped wait for no merge, but they fill files too, and only a new file gets rid of them;
@@ -18,8 +19,8 @@
  * which log files nobody needs any more, and forgets the pause after a failure, since that release
  * may have been the reason.
  *
- * A merge writes at merge_rate until half of a bound is reached, or somebody waits for the next one, then as fast
- * as it can; ranges of a merge that was asked for are never held back. A table that
+ * A merge writes at merge_rate until half of a bound is reached, or somebody waits for the next one, or merges do not
+ * keep up, then as fast as it can; ranges of a merge that was asked for are never held back. A table that
  * fails keeps its frozen rows and its log; the other tables are merged all the same. After a failure
  * there is a pause. It ends early when a quarter of the room is used up that the failed tables have
  * left.
@@ -29,6 +30,7 @@
 #ifndef DAEMON_STORE_MERGE_MERGER_H
 #define DAEMON_STORE_MERGE_MERGER_H
 
+#include "daemon/store/state/merge_steps.h"
 #include "schema/limits.h"
 #include "schema/status.h"
 
@@ -134,6 +136,10 @@ size_t merge_tier(const struct merge_job *job);
 
 /* Whether frozen rows become a delta in any case, and the base takes in deltas range by range. */
 bool merge_goes_by_range(const struct merge_job *job);
+
+/* Adds about how many bytes each step is to write, until the frozen rows are in files, deltas have no more than so many
+ * thousandths of the base, and there may be one more. */
+void merge_expect(const struct merge_job *job, uint64_t share, uint64_t left[MERGE_STEPS]);
 
 /* Whether deltas have more than so many thousandths of the bytes of the base. */
 bool merge_deltas_are_above(uint64_t deltas, uint64_t base, uint64_t share);

@@ -2,7 +2,7 @@
  *
  * There are three bounds: bytes of the log, rows and memory of the memtables. At FULLNESS_BEGIN a
  * merge begins, at FULLNESS_HURRY it writes as fast as it can, and at FULLNESS_WAIT writers wait for
- * it.
+ * it. Before that they are slowed (slowing.h).
  *
  * Threads: any.
  */

@@ -15,7 +15,7 @@ struct write_figures {
 	struct histogram_figures group_requests; /* of commits, in requests */
 	struct histogram_figures sync_times;     /* in HISTOGRAM_SHORT_NS */
 	uint64_t sync_us_max;                    /* the longest sync */
-	uint64_t room_waits;                     /* writes that waited until a bound left room */
+	uint64_t room_waits;                     /* writes that waited for merges */
 	uint64_t log_files;
 	uint64_t log_bytes;         /* on disk */
 	uint64_t log_bytes_written; /* since the start */

@@ -311,6 +311,7 @@ static void init_locks(struct writer *writer)
 	condition_init(&writer->go);
 	lock_init(&writer->apply_lock);
 	lock_init(&writer->group_lock);
+	slowing_init(&writer->slowing);
 }
 
 /* Notes in the catalog that there is a log: if it is missing later, it was lost. Nobody else sees the
@@ -460,5 +461,6 @@ void writer_close(struct writer *writer)
 	condition_fini(&writer->go);
 	lock_fini(&writer->apply_lock);
 	lock_fini(&writer->group_lock);
+	slowing_fini(&writer->slowing);
 	free(writer);
 }

@@ -22,6 +22,7 @@
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/lock.h"
 #include "daemon/store/write/horizon.h"
+#include "daemon/store/write/slowing.h"
 #include "daemon/store/write/write.h"
 #include "daemon/store/write/write_clock.h"
 
@@ -67,10 +68,12 @@ struct writer {
 	atomic_bool read_only;
 	atomic_bool disk_full;          /* the last group did not fit */
 	_Atomic uint64_t full_since_ms; /* 0: there is room */
+	struct slowing slowing;
 	_Atomic uint64_t commits;
 	_Atomic uint64_t rows;           /* that were applied; changed under apply_lock */
 	struct histogram group_requests; /* of each commit; the commit thread's */
 	_Atomic uint64_t room_waits;     /* writes that waited until a bound left room */
+	_Atomic uint64_t slowed;         /* writes that were slowed (slowing.h) */
 	struct write_clock clock;        /* of the frames; the commit thread's */
 	struct redo_frame *frames;       /* owned; the commit thread's */
 	size_t frames_capacity;

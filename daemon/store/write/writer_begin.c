@@ -17,6 +17,10 @@ enum {
 	 * nobody writes. */
 	LOG_KEPT_MAX = 4,
 	FULL_PAUSE_NS = 5 * 1000 * 1000,
+	/* Who is slowed looks so often whether he still is. */
+	SLOWED_PAUSE_NS = 5 * 1000 * 1000,
+	/* And waits no longer, though nothing becomes free: then a bound is reached at last, and writes are BUSY. */
+	SLOWED_MS_MAX = 1000,
 };
 
 /* A table that is damaged and so cannot be merged must not fill the disk with log files. */
@@ -129,8 +133,39 @@ enum status writer_begin(struct writer *writer, const struct stop *stop, struct 
 	return status;
 }
 
+static uint64_t slowed_rate(const struct writer *writer)
+{
+	return slowing_rate(&writer->slowing, fullness_of(writer->store),
+		atomic_load(&writer->store->usage.log_bytes), clock_monotonic_ns());
+}
+
+/* Who has written waits for it himself, so that it is counted as what he has cost, and so that others, who bring less,
+ * need not wait. */
+static void slow_down(struct writer *writer, uint64_t bytes)
+{
+	uint64_t rate = slowed_rate(writer);
+	uint64_t last = 0;
+	if (rate != UINT64_MAX && bytes > 0) {
+		last = slowing_use(&writer->slowing, bytes, rate, clock_monotonic_ns());
+		atomic_fetch_add(&writer->slowed, 1);
+	}
+	const uint64_t until_ns = clock_monotonic_ns() + SLOWED_MS_MAX * UINT64_C(1000000);
+	while (last > 0 && rate != UINT64_MAX && !atomic_load(&writer->store->stop)) {
+		const uint64_t now_ns = clock_monotonic_ns();
+		const uint64_t wait_ns = slowing_wait_ns(&writer->slowing, last, rate, now_ns);
+		if (wait_ns == 0 || now_ns >= until_ns) {
+			return;
+		}
+		const struct timespec pause = {
+			.tv_nsec = wait_ns < SLOWED_PAUSE_NS ? (int64_t)wait_ns : SLOWED_PAUSE_NS};
+		(void)nanosleep(&pause, NULL);
+		rate = slowed_rate(writer);
+	}
+}
+
 void writer_end(struct writer *writer, struct write_ticket *ticket)
 {
+	const uint64_t bytes = ticket == NULL ? 0 : ticket->head.bytes;
 	lock_assert_held(&writer->apply_lock);
 	if (ticket != NULL) {
 		assert(ticket->next == NULL);
@@ -151,4 +186,5 @@ void writer_end(struct writer *writer, struct write_ticket *ticket)
 	if (fullness_of(writer->store) >= FULLNESS_BEGIN) {
 		bell_ring(&writer->store->merge_bell);
 	}
+	slow_down(writer, bytes);
 }

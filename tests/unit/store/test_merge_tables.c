@@ -5,9 +5,12 @@
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/level_range.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/state/state.h"
+#include "daemon/store/system/grace.h"
+#include "daemon/store/write/write_figures.h"
 #include "daemon/store/write/writer.h"
 #include "tests/unit/store/levels_fixture.h"
 #include "tests/unit/wait.h"
@@ -330,6 +333,129 @@ static void writers_do_not_wait_for_a_merge_of_all_ranges(void **state)
 	levels_expect(scratch, &expected);
 }
 
+/* ---- merges that do not keep up ---- */
+
+/* What is left to write of table "t". */
+static void look_at_left(struct scratch *scratch, uint64_t left[MERGE_STEPS])
+{
+	struct store *store = scratch->store;
+	memset(left, 0, MERGE_STEPS * sizeof *left);
+	store_lock_admin(store);
+	const struct merge_job job = {
+		.store = store,
+		.table = store_current(store)->releases[0]->tables[0],
+	};
+	merge_expect(&job, scratch->sizes.deltas_share, left);
+	store_unlock_admin(store);
+}
+
+static uint64_t bytes_written(const struct scratch *scratch, enum merge_step step)
+{
+	return atomic_load(&scratch->store->merge_steps.of[step].bytes);
+}
+
+static void what_is_left_to_write_is_known(void **state)
+{
+	struct scratch *scratch = *state;
+	struct expected expected;
+	struct error err = {0};
+	uint64_t left[MERGE_STEPS];
+	bool merged = true;
+	const size_t count = make_ranges(scratch, &expected);
+	scratch->sizes.deltas_share = 500;
+	scratch_reopen(scratch);
+	struct host host = host_of(scratch, &expected);
+	const struct table *table = scratch_table(scratch, "t");
+	const uint64_t of_range = table_range_bytes(table, 0, &hash_range_all) / count;
+	snapshot_end(scratch->store);
+	look_at_left(scratch, left);
+	const uint64_t expected_count = left[MERGE_STEP_RANGE] / of_range;
+	assert_int_equal(left[MERGE_STEP_DELTA], 0);
+	assert_int_equal(left[MERGE_STEP_TIER], 0);
+	while (merged) {
+		scratch_must(merge_next_range(&host.model, &merged, &err), &err);
+	}
+	assert_true(ranges_written(scratch) > 1);
+	assert_true(ranges_written(scratch) < count - 1);
+	assert_in_range(expected_count, ranges_written(scratch) - 1, ranges_written(scratch) + 1);
+	look_at_left(scratch, left);
+	assert_int_equal(left[MERGE_STEP_RANGE], 0);
+	/* Frozen rows are written first, and with them there is more for ranges. */
+	levels_put(scratch, &expected, 0, 700, 5);
+	freeze_all(scratch);
+	look_at_left(scratch, left);
+	assert_true(left[MERGE_STEP_DELTA] > 0);
+	assert_true(left[MERGE_STEP_RANGE] > 0);
+	assert_int_equal(left[MERGE_STEP_BASE], 0);
+}
+
+static uint64_t count_merges(const struct scratch *scratch)
+{
+	struct write_figures figures = {0};
+	merger_figures(scratch->store->merger, &figures);
+	return figures.merges;
+}
+
+/* More is put at once than a merge that keeps up would find. */
+static void a_merge_that_is_late_hurries_and_leaves_room_for_the_next(void **state)
+{
+	enum { BOUND = 1000, LATE = BOUND * SLOWING_LATE / 1000 };
+	struct scratch *scratch = *state;
+	struct expected expected;
+	struct wait wait = {0};
+	(void)make_ranges(scratch, &expected);
+	scratch_close(scratch);
+	scratch->write.merge_rate = 1;
+	scratch->write.memtable_rows = BOUND;
+	scratch_open(scratch);
+	const uint64_t deltas_max = scratch->store->options.sizes.deltas_max;
+	assert_true(levels_count_levels(scratch) < deltas_max);
+	for (uint32_t round = 0; round <= deltas_max; round++) {
+		const uint64_t merges = count_merges(scratch);
+		levels_put(scratch, &expected, UINT64_C(50) * round, LATE, 10 + round);
+		while (count_merges(scratch) == merges) {
+			wait_a_moment(&wait);
+		}
+		assert_true(levels_count_levels(scratch) <= deltas_max);
+	}
+	assert_true(bytes_written(scratch, MERGE_STEP_TIER) > 0);
+	levels_expect(scratch, &expected);
+}
+
+static void *put_much(void *arg)
+{
+	struct host *host = arg;
+	grace_register();
+	levels_put(host->scratch, host->expected, 0, 800, 9);
+	grace_unregister();
+	return NULL;
+}
+
+static void who_fills_the_memtables_is_slowed_until_they_are_merged(void **state)
+{
+	struct scratch *scratch = *state;
+	struct expected expected;
+	struct wait wait = {0};
+	pthread_t thread;
+	levels_make(scratch, &expected);
+	scratch_close(scratch);
+	scratch->write.memtable_rows = 1000;
+	scratch_open(scratch);
+	struct store *store = scratch->store;
+	struct host host = host_of(scratch, &expected);
+	levels_put(scratch, &expected, 0, 100, 8);
+	assert_int_equal(atomic_load(&store->writer->slowed), 0);
+	store_lock_admin(store); /* no merge goes on */
+	assert_int_equal(pthread_create(&thread, NULL, put_much, &host), 0);
+	while (atomic_load(&store->writer->slowed) == 0) {
+		wait_a_moment(&wait);
+	}
+	store_unlock_admin(store);
+	(void)pthread_join(thread, NULL);
+	assert_int_equal(atomic_load(&store->writer->room_waits), 0);
+	levels_expect(scratch, &expected);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, levels_setup, scratch_teardown)
 
 int main(void)
@@ -341,6 +467,9 @@ int main(void)
 		TEST(each_range_is_written_once_whatever_is_let_in),
 		TEST(a_release_may_be_dropped_between_ranges),
 		TEST(writers_do_not_wait_for_a_merge_of_all_ranges),
+		TEST(what_is_left_to_write_is_known),
+		TEST(a_merge_that_is_late_hurries_and_leaves_room_for_the_next),
+		TEST(who_fills_the_memtables_is_slowed_until_they_are_merged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
