@@ -25,6 +25,7 @@
 enum {
 	HASHED_BYTES = INDEX_HEAD_BYTES - 8, /* of the head; their hash follows them */
 	HASH_OFFSET = 40,                    /* of the image's */
+	BUILD_MS_OFFSET = 48,
 };
 
 static const char index_magic[8] = {'r', 'e', 'p', 's', 't', 'i', 'd', 'x'};
@@ -80,7 +81,7 @@ void index_head_write(const struct index_head *head, uint8_t out[INDEX_HEAD_BYTE
 	bytes_put_u64(out + 24, head->rows);
 	bytes_put_u64(out + 32, head->bytes);
 	bytes_put_u64(out + HASH_OFFSET, head->hash);
-	bytes_put_u64(out + 48, head->build_ms);
+	bytes_put_u64(out + BUILD_MS_OFFSET, head->build_ms);
 	bytes_put_u64(out + 56, head->changed);
 	bytes_put_u64(out + HASHED_BYTES, XXH3_64bits(out, HASHED_BYTES));
 }
@@ -106,7 +107,7 @@ static enum status read_head(int fd, const char *path, const struct index_head *
 		.rows = bytes_get_u64(data + 24),
 		.bytes = bytes_get_u64(data + 32),
 		.hash = bytes_get_u64(data + 40),
-		.build_ms = bytes_get_u64(data + 48),
+		.build_ms = bytes_get_u64(data + BUILD_MS_OFFSET),
 		.changed = bytes_get_u64(data + 56),
 	};
 	if (out->base_hash != expected->base_hash || out->rows != expected->rows) {
@@ -260,6 +261,7 @@ static enum status rewrite(const struct index *index, int fd, const float *recal
 	}
 	if (status == STATUS_OK && fdatasync(fd) == 0 &&
 		file_read_at(fd, head, sizeof head, 0) == STATUS_OK) {
+		bytes_put_u64(head + BUILD_MS_OFFSET, index->build_ms);
 		bytes_put_u64(head + HASH_OFFSET,
 			XXH3_64bits(map + INDEX_IMAGE_OFFSET, index->bytes - INDEX_IMAGE_OFFSET));
 		bytes_put_u64(head + HASHED_BYTES, XXH3_64bits(head, HASHED_BYTES));

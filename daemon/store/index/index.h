@@ -34,7 +34,7 @@ struct index {
 	struct balls balls;
 	uint64_t bytes;    /* of the file */
 	uint64_t inode;    /* of it: another one may stand under its name later */
-	uint64_t build_ms; /* how long it took */
+	uint64_t build_ms; /* how long it took; of the first file of a base with the calibration */
 	uint64_t axes;     /* index_hash_axes */
 	uint64_t changed;  /* rows that were written or removed since its balls were found */
 	atomic_uint refs;  /* of those who hold it */
@@ -77,7 +77,7 @@ void index_close(struct index *index);
 uint64_t index_hash_axes(const struct balls *balls);
 
 /* Writes other recalls [BALLS_METRICS][BALLS_KS][BALLS_FACTORS], of so many queries, into the file of
- * an open index, and so into its map: searches use them at once. Errors: IO, DISK_FULL; NOT_FOUND  the
+ * an open index, with its build_ms, and so into its map: searches use them at once. Errors: IO, DISK_FULL; NOT_FOUND  the
  * file is gone. */
 enum status index_rewrite(const struct index *index, const char *path, const float *recalls,
 	uint32_t queries, struct error *err);

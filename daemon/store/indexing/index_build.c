@@ -348,7 +348,8 @@ static enum status make_each(struct all *all, struct error *err)
 	return STATUS_OK;
 }
 
-/* Measures the recalls of all, by the queries of the job or else by rows, and writes them into each. */
+/* Measures the recalls of all, by the queries of the job or else by rows, and writes them into each: `beside`, while they have no
+ * names yet. */
 static enum status calibrate(struct all *all, bool beside, struct error *err)
 {
 	const struct index_job *job = all->job;
@@ -361,12 +362,14 @@ static enum status calibrate(struct all *all, bool beside, struct error *err)
 		.stop = job->stop,
 	};
 	const unsigned faults = mapfault_count();
+	const uint64_t began_ns = clock_monotonic_ns();
 	enum status status =
 		balls_calibrate(all->parts, all->part_count, &source, &options, recalls);
 	if (status != STATUS_OK) {
 		return error_set(err, status, "index: %s", status_name(status));
 	}
 	status = check_faults(faults, err);
+	uint64_t took_ms = beside ? (clock_monotonic_ns() - began_ns) / 1000000 : 0;
 	for (size_t i = 0; status == STATUS_OK && i < all->count; i++) {
 		char path[PATH_MAX];
 		if (all->of[i] != NULL) {
@@ -374,6 +377,10 @@ static enum status calibrate(struct all *all, bool beside, struct error *err)
 				beside ? all->places[i].beside : all->places[i].name, err);
 		}
 		if (status == STATUS_OK && all->of[i] != NULL) {
+			if (took_ms > 0) {
+				all->of[i]->build_ms += took_ms; /* nobody else has it yet */
+				took_ms = 0;
+			}
 			status = index_rewrite(all->of[i], path, recalls, job->query_count, err);
 		}
 	}
