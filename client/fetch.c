@@ -66,7 +66,7 @@ static void write_flag(struct wire_writer *writer, const char *name, bool wanted
 	}
 }
 
-static void write_part(struct wire_writer *writer, const struct rep_part *part)
+static void write_part(struct wire_writer *writer, const struct rep_part *part, size_t parts)
 {
 	size_t fields = 2 + (part->dtype != REP_DTYPE_TABLE) + part->has_max_age +
 			(part->times != NULL) + (part->tags != NULL) + (part->why != NULL) +
@@ -101,7 +101,7 @@ static void write_part(struct wire_writer *writer, const struct rep_part *part)
 	write_flag(writer, "weights", part->weights != NULL);
 	write_flag(writer, "history_times", part->history_times != NULL);
 	wire_write_str(writer, "keys");
-	wire_write_bin(writer, part->keys.data, part->keys.bytes);
+	keys_write(writer, &part->keys, parts);
 }
 
 enum status fetch_write(struct request *request, const char *release, const struct rep_part *parts,
@@ -129,7 +129,7 @@ enum status fetch_write(struct request *request, const char *release, const stru
 	wire_write_str(writer, "parts");
 	wire_write_array(writer, count);
 	for (size_t i = 0; i < count; i++) {
-		write_part(writer, &parts[i]);
+		write_part(writer, &parts[i], count);
 	}
 	return STATUS_OK;
 }

@@ -240,7 +240,7 @@ static void write_chunk(struct rep_load *load, const struct rep_rows *rows, size
 	write_name(writer, load);
 	wire_write_str(writer, "chunk");
 	wire_write_uint(writer, load->next);
-	rows_write(&load->client->request, rows, rows_bytes);
+	rows_write(&load->client->request, rows, rows_bytes, 1);
 }
 
 /* Waits until fewer than `most` chunks are under way. */

@@ -68,7 +68,7 @@ static void write_keys(struct wire_writer *writer, const char *name, const struc
 {
 	if (is_given(keys)) {
 		wire_write_str(writer, name);
-		wire_write_bin(writer, keys->data, keys->bytes);
+		keys_write(writer, keys, 2);
 	}
 }
 

@@ -87,7 +87,7 @@ void query_write(struct wire_writer *writer, const struct rep_query *query)
 		wire_write_str(writer, "table");
 		wire_write_str(writer, query->table);
 		wire_write_str(writer, "keys");
-		wire_write_bin(writer, query->keys.data, query->keys.bytes);
+		keys_write(writer, &query->keys, QUERY_KEY_LISTS);
 		if (query->has_max_age) {
 			wire_write_str(writer, "max_age_ms");
 			wire_write_uint(writer, query->max_age_ms);

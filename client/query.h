@@ -12,6 +12,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum {
+	/* Of a request that searches, at most: of the query, and two of items. */
+	QUERY_KEY_LISTS = 3,
+};
+
 /* Checks what can be checked without the daemon. Errors: BAD_REQUEST, TOO_LARGE. */
 enum status query_check(const struct rep_query *query, struct error *err);
 

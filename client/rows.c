@@ -54,7 +54,8 @@ static void write_column(struct wire_writer *writer, const char *name, const voi
 	}
 }
 
-void rows_write(struct request *request, const struct rep_rows *rows, size_t rows_bytes)
+void rows_write(struct request *request, const struct rep_rows *rows, size_t rows_bytes,
+	size_t lists)
 {
 	struct wire_writer *writer = &request->writer;
 	size_t count = rows->keys.count;
@@ -71,7 +72,7 @@ void rows_write(struct request *request, const struct rep_rows *rows, size_t row
 		wire_write_bool(writer, true);
 	}
 	wire_write_str(writer, "keys");
-	wire_write_bin(writer, rows->keys.data, rows->keys.bytes);
+	keys_write(writer, &rows->keys, lists);
 	write_column(writer, "scales", rows->scales, count * sizeof(float));
 	write_column(writer, "times", rows->times, count * sizeof(int64_t));
 	write_column(writer, "tags", rows->tags, count * sizeof(uint64_t));

@@ -20,7 +20,10 @@ enum status rows_check(const struct rep_rows *rows, enum dtype dtype, struct err
 size_t rows_fields(const struct rep_rows *rows);
 
 /* Writes these entries, as the last ones of the map that was begun. The matrix is not copied: it
- * becomes the request's tail. */
-void rows_write(struct request *request, const struct rep_rows *rows, size_t rows_bytes);
+ * becomes the request's tail.
+ *
+ *   lists  how many rows with keys the request has, as of keys_write */
+void rows_write(struct request *request, const struct rep_rows *rows, size_t rows_bytes,
+	size_t lists);
 
 #endif

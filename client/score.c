@@ -28,7 +28,7 @@ static void write_request(struct request *request, const char *release,
 	wire_write_str(writer, score->in);
 	query_write(writer, &score->query);
 	wire_write_str(writer, "keys");
-	wire_write_bin(writer, score->keys.data, score->keys.bytes);
+	keys_write(writer, &score->keys, QUERY_KEY_LISTS);
 }
 
 enum status score_write(struct request *request, const char *release,

@@ -76,10 +76,10 @@ static enum status check_parts(const struct rep_put_part *parts, size_t count, s
 }
 
 /* One table's columns. */
-static void write_part(struct request *request, const struct rep_put_part *part)
+static void write_part(struct request *request, const struct rep_put_part *part, size_t parts)
 {
 	write_name(&request->writer, "table", part->table);
-	rows_write(request, part->rows, part->rows->rows_bytes);
+	rows_write(request, part->rows, part->rows->rows_bytes, parts);
 }
 
 enum status write_put(struct request *request, const char *release,
@@ -97,7 +97,7 @@ enum status write_put(struct request *request, const char *release,
 		wire_write_bool(writer, true);
 	}
 	if (count == 1) {
-		write_part(request, &parts[0]);
+		write_part(request, &parts[0], count);
 		return STATUS_OK;
 	}
 	wire_write_str(writer, "parts");
@@ -108,7 +108,7 @@ enum status write_put(struct request *request, const char *release,
 			wire_write_raw(writer, request->tail.data, request->tail.len);
 		}
 		wire_write_map(writer, 1 + rows_fields(parts[i].rows));
-		write_part(request, &parts[i]);
+		write_part(request, &parts[i], count);
 	}
 	return STATUS_OK;
 }
@@ -124,7 +124,7 @@ enum status write_delete(struct request *request, const char *release, const cha
 		struct wire_writer *writer = write_begin(request, "delete", 2, release);
 		write_name(writer, "table", table);
 		wire_write_str(writer, "keys");
-		wire_write_bin(writer, keys->data, keys->bytes);
+		keys_write(writer, keys, 1);
 	}
 	return status;
 }

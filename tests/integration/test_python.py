@@ -273,6 +273,42 @@ class Writes(PythonCase):
             with self.assertRaises(repstore.BadRequest):
                 self.client.put('b', wrong, row)
 
+    def test_byte_keys_are_no_keys_of_a_table_of_integers(self) -> None:
+        """Two of 7 bytes are packed into as many bytes as two integers."""
+        names, row = ['user-01', 'user-02'], np.array([[1], [2]], 'f4')
+        when = [harness.now_ms()] * 2
+        with self.client.new_release('r') as release:
+            key: Any
+            for table, key in (('i', 'u64'), ('b', 'bytes')):
+                release.create_table(table, entity='item', kind='ir', dim=1, key=key)
+                release.create_table('c%s@l%s' % (table, table), entity='item', kind='cr', dim=1, key=key)
+                release.create_table('h' + table, entity='user', kind='ur', dim=1, key=key, history=2)
+            with self.assertRaises(repstore.BadRequest):
+                release.load('i', names, row)
+            release.load('i', [1, 2], row)
+            release.load('b', names, row)
+            release.seal().publish()
+        client = self.client
+
+        def calls(table: str, known: Any) -> list[Any]:
+            return [lambda: client.fetch({table: names})[table].rows, lambda: client.score(table, names, from_=(table, known)).scores,
+                    lambda: client.retrieve(table, from_=(table, names), k=1).scores,
+                    lambda: client.retrieve(table, from_=(table, known), allow=names).keys.size,
+                    lambda: client.retrieve(table, from_=(table, known), deny=names).n,
+                    lambda: client.put(table, names, row).count, lambda: client.put_parts({table: {'keys': names, 'rows': row}}).count,
+                    lambda: client.observe('l' + table, items=names, rows=row, times=when).count,
+                    lambda: client.append('h' + table, names, row, times=when).count, lambda: client.delete(table, names).count]
+        for call in calls('i', [1]):
+            with self.assertRaisesRegex(repstore.BadRequest, "keys are u64"):
+                call()
+        self.assertEqual(sorted(key for batch in client.scan('i') for key in batch.keys.tolist()), [1, 2])
+        got = [call() for call in calls('b', names[:1])]
+        self.assertEqual([np.asarray(each).tolist() for each in got], [
+            [[1], [2]], [[1, 2]], [[2], [4]], 2, [0], 2, 2, 2, 2, 2])
+        many = ['%07d' % i for i in range(600000)]        # more than are written one by one
+        self.assertFalse(client.fetch({'b': many})['b'].found.any())
+        self.assertFalse(client.fetch([repstore.Part('b', many[:262144])] * 4)[3].found.any())
+
 
 class Errors(PythonCase):
 

@@ -141,6 +141,10 @@ static void wrong_questions_are_not_sent(void **state)
 	part.keys.type = (enum rep_key_type)0;
 	assert_int_equal(rep_fetch(client, NULL, &part, 1, NULL, &err), REP_BAD_REQUEST);
 	part = part_of(&room, REP_F32);
+	part.keys.data = NULL;
+	assert_int_equal(rep_fetch(client, NULL, &part, 1, NULL, &err), REP_BAD_REQUEST);
+	assert_non_null(strstr(err.text, "keys: NULL given"));
+	part = part_of(&room, REP_F32);
 	part.table = NULL;
 	assert_int_equal(rep_fetch(client, NULL, &part, 1, NULL, &err), REP_BAD_REQUEST);
 	/* Too little room is known from the answer only. */
