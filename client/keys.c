@@ -2,10 +2,11 @@
 #include "client/keys.h"
 
 #include "schema/key.h"
+#include "schema/limits.h"
 
 enum {
 	/* Keys of a request that are written one by one; a message may have twice as many. */
-	MOST_ELEMENTS = 1 << 19,
+	MOST_ELEMENTS = LIMIT_MESSAGE_ELEMENTS / 2,
 };
 
 enum status keys_check(const struct rep_keys *keys, struct error *err)

@@ -313,10 +313,11 @@ static enum status write_part(struct fetch *fetch, struct part *part)
 	struct error *err = &fetch->call->error;
 	enum status status = part->through == NULL ? table_lookup(&lookup, err)
 						   : through_lookup(part->through, &lookup, err);
+	if (status == STATUS_AGAIN || status == STATUS_TIMEOUT || status == STATUS_CLOSED) {
+		return status; /* of the whole call, and no matter of this part */
+	}
 	if (status != STATUS_OK) {
-		return status == STATUS_AGAIN
-			       ? status
-			       : error_set(err, status, "%s%s", part->where, err->text);
+		return error_set(err, status, "%s%s", part->where, err->text);
 	}
 	for (unsigned why = 0; why < WHY_COUNT; why++) {
 		part->counts[why] = lookup.counts[why];

@@ -94,8 +94,15 @@ def tupled(name: str, values: Any) -> tuple[Any, ...]:
     return tuple(values)
 
 
+def refuse_masked(name: str, value: Any) -> None:
+    """NumPy gives what is behind a mask without a word, and that was masked since it is no value."""
+    if isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
+        raise BadRequest('%s: a masked array given; .filled() says what is behind the mask' % name)
+
+
 def array(name: str, value: Any, dtype: str | None = None) -> np.ndarray[Any, Any]:
     """Whatever NumPy takes for an array."""
+    refuse_masked(name, value)
     try:
         return np.asarray(value, dtype)
     except (TypeError, ValueError, OverflowError):

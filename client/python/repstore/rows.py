@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._repstore import ffi, lib
-from .arguments import array as array_given, encoded, flag, one_of, shown, text as text_given, whole
+from .arguments import array as array_given, encoded, flag, one_of, refuse_masked, shown, text as text_given, whole
 from .errors import BadRequest
 
 if TYPE_CHECKING:
@@ -148,8 +148,6 @@ class Given:
         rows, dtype = of_torch(rows, dtype)
         if not hasattr(rows, '__array__') and not hasattr(rows, '__array_interface__'):
             rows = array_given(name, rows, '<f8' if dtype == 'f64' else '<f4')       # lists of numbers
-        if isinstance(rows, np.ma.MaskedArray) and np.any(rows.mask):
-            raise BadRequest('%s: a masked array given; .filled() says what is behind the mask' % name)
         array = array_given(name, rows)
         dtype_number(dtype)
         if array.dtype.kind == 'b':
@@ -192,6 +190,7 @@ def _are_bytes(keys: Any) -> bool:
 
 def listed(keys: Any, name: str = 'keys') -> Any:
     """Keys as an array or a list, whatever sequence, set or iterator they are."""
+    refuse_masked(name, keys)
     if isinstance(keys, np.ndarray) and keys.ndim == 1:
         return keys
     if isinstance(keys, (bytes, str)) or not isinstance(keys, Iterable) or getattr(keys, 'ndim', 1) != 1:
