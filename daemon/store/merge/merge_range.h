@@ -33,7 +33,7 @@ struct range_wish {
  * damaged; the others were merged; NOT_FOUND  the release was dropped; those of merge_table. */
 enum status merge_ranges(struct merge_job *job, const struct range_wish *wish, struct error *err);
 
-/* About how many bytes that is for the base, once the frozen rows are a delta. */
+/* About how many bytes the base writes for a share, once the frozen rows are a delta. */
 uint64_t merge_ranges_bytes(const struct merge_job *job, uint64_t share);
 
 /* Makes room for the delta that frozen rows become, if they do: newer deltas go into an older one. Errors: CORRUPT

@@ -30,10 +30,10 @@ static uint64_t so_far_ns(const struct slowing *slowing, uint64_t now_ns)
 	return began_ns != 0 && began_ns < now_ns ? now_ns - began_ns : 0;
 }
 
-/* One that did not hurry says nothing of those that do. */
+/* Nor does one that did not hurry say anything of those that do. */
 void slowing_learn(struct slowing *slowing, enum merge_step step, uint64_t bytes, uint64_t took_ns)
 {
-	if (slowing_is_behind(slowing) && bytes > 0) {
+	if (slowing_is_behind(slowing) && bytes >= SLOWING_LEARN_BYTES) {
 		slowing->ns_a_byte[step] +=
 			((double)took_ns / (double)bytes - slowing->ns_a_byte[step]) / 2;
 	}
@@ -134,4 +134,11 @@ uint64_t slowing_wait_ns(struct slowing *slowing, uint64_t last, uint64_t rate, 
 	const uint64_t left = last > slowing->paid ? last - slowing->paid : 0;
 	lock_release(&slowing->lock);
 	return (uint64_t)((double)left * 1e9 / (double)rate);
+}
+
+void slowing_forgive(struct slowing *slowing, uint64_t last)
+{
+	lock_take(&slowing->lock);
+	slowing->paid = largest(slowing->paid, last);
+	lock_release(&slowing->lock);
 }

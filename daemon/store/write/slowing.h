@@ -8,7 +8,8 @@
  * byte of each step has taken lately.
  *
  * That is so from the beginning of a merge on that came late, since the writers were faster than the one before it, until
- * nothing is left to merge; and wherever the memtables are crowded. Otherwise nobody is slowed.
+ * nothing is left to merge; and wherever the memtables are crowded. Otherwise nobody is slowed. A single write that fills
+ * so much of a bound makes a merge late, too.
  *
  * Threads: those of the merger are the merge's thread's; the others any.
  */
@@ -28,6 +29,8 @@ enum {
 	SLOWING_MERGE_MS = 100, /* no merge is thought to take less */
 	SLOWING_NS_A_BYTE = 4,  /* what a byte is thought to take before one was written */
 	SLOWING_CREDIT_MS = 50, /* so much may be made up for */
+	/* A step of fewer bytes is mostly its syncs, and says nothing of what a byte takes. */
+	SLOWING_LEARN_BYTES = 4 << 20,
 };
 
 struct slowing {
@@ -77,5 +80,7 @@ uint64_t slowing_rate(const struct slowing *slowing, unsigned fullness, uint64_t
 uint64_t slowing_use(struct slowing *slowing, uint64_t bytes, uint64_t rate, uint64_t now_ns);
 /* How long whoever wrote them waits from now on, if the rate stays; 0: no longer. */
 uint64_t slowing_wait_ns(struct slowing *slowing, uint64_t last, uint64_t rate, uint64_t now_ns);
+/* Who wrote them waits no longer: then nobody else is to wait for them either. */
+void slowing_forgive(struct slowing *slowing, uint64_t last);
 
 #endif

@@ -137,7 +137,8 @@ enum status writer_begin(struct writer *writer, const struct stop *stop, struct 
 /* If the last group did not fit the disk, checks whether a frame of so many bytes does now. Otherwise
  * writes would be linked again and again, only to be taken back. Errors: DISK_FULL. */
 enum status writer_check_room(struct writer *writer, size_t bytes, struct error *err);
-/* Adds a write that was applied (NULL: it has failed) to the group, and releases apply_lock. */
+/* Adds a write that was applied (NULL: it has failed) to the group, and releases apply_lock. Then it may wait for up to a
+ * second (slowing.h). */
 void writer_end(struct writer *writer, struct write_ticket *ticket);
 
 /* A sync has failed: from now on nothing is written until a restart. Tells it once. */

@@ -1,4 +1,5 @@
-/* writer_begin.c - what a write waits for before it is applied, room and its turn; and how it joins the group. */
+/* writer_begin.c - what a write waits for before it is applied, room and its turn; how it joins the group; and how it is
+ * slowed then. */
 #include "daemon/store/state/options.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/grace.h"
@@ -139,22 +140,30 @@ static uint64_t slowed_rate(const struct writer *writer)
 		atomic_load(&writer->store->usage.log_bytes), clock_monotonic_ns());
 }
 
-/* Who has written waits for it himself, so that it is counted as what he has cost, and so that others, who bring less,
- * need not wait. */
+/* Who has written waits for it himself, in the one thread of the lane: so it counts as what his request has cost, and
+ * others have the next turns. */
 static void slow_down(struct writer *writer, uint64_t bytes)
 {
 	uint64_t rate = slowed_rate(writer);
 	uint64_t last = 0;
+	bool has_waited = false;
 	if (rate != UINT64_MAX && bytes > 0) {
 		last = slowing_use(&writer->slowing, bytes, rate, clock_monotonic_ns());
-		atomic_fetch_add(&writer->slowed, 1);
 	}
 	const uint64_t until_ns = clock_monotonic_ns() + SLOWED_MS_MAX * UINT64_C(1000000);
 	while (last > 0 && rate != UINT64_MAX && !atomic_load(&writer->store->stop)) {
 		const uint64_t now_ns = clock_monotonic_ns();
 		const uint64_t wait_ns = slowing_wait_ns(&writer->slowing, last, rate, now_ns);
-		if (wait_ns == 0 || now_ns >= until_ns) {
+		if (wait_ns == 0) {
 			return;
+		}
+		if (now_ns >= until_ns) {
+			slowing_forgive(&writer->slowing, last);
+			return;
+		}
+		if (!has_waited) {
+			has_waited = true;
+			atomic_fetch_add(&writer->slowed, 1);
 		}
 		const struct timespec pause = {
 			.tv_nsec = wait_ns < SLOWED_PAUSE_NS ? (int64_t)wait_ns : SLOWED_PAUSE_NS};

@@ -83,15 +83,18 @@ static void the_room_lasts_for_the_merge_and_half_of_it_more(void **state)
 
 static void what_a_byte_takes_is_learned_from_merges_that_hurry(void **state)
 {
+	enum { BYTES = SLOWING_LEARN_BYTES };
 	struct slowing slowing;
 	(void)state;
 	slowing_init(&slowing);
-	slowing_learn(&slowing, MERGE_STEP_RANGE, 1000, 100000);
+	slowing_learn(&slowing, MERGE_STEP_RANGE, BYTES, BYTES * UINT64_C(100));
 	assert_true(slowing.ns_a_byte[MERGE_STEP_RANGE] == SLOWING_NS_A_BYTE);
 	slowing_begin_merge(&slowing, 500, SECOND);
 	for (unsigned i = 0; i < 30; i++) {
-		slowing_learn(&slowing, MERGE_STEP_RANGE, 1000, 100000);
-		slowing_learn(&slowing, MERGE_STEP_RANGE, 0, 100000); /* says nothing */
+		slowing_learn(&slowing, MERGE_STEP_RANGE, BYTES, BYTES * UINT64_C(100));
+		/* Little is mostly its syncs, and nothing has taken its time for nothing. */
+		slowing_learn(&slowing, MERGE_STEP_RANGE, BYTES - 1, SECOND);
+		slowing_learn(&slowing, MERGE_STEP_RANGE, 0, 100000);
 	}
 	expect(&slowing, 0, 40000000, SECOND);
 	assert_in_range(rate_at(&slowing, 100, SECOND), 149000, 150001); /* 900 in 6 s */
@@ -214,6 +217,26 @@ static void each_waits_for_what_was_written_until_then(void **state)
 	slowing_fini(&slowing);
 }
 
+/* Or a write that takes seconds would leave them to those who bring little. */
+static void what_a_writer_no_longer_waits_for_is_no_others_to_wait_for(void **state)
+{
+	enum { RATE = 1000000, SMALL = 3000 };
+	struct slowing slowing;
+	uint64_t now_ns = UINT64_C(3600) * SECOND;
+	(void)state;
+	slowing_init(&slowing);
+	const uint64_t large = slowing_use(&slowing, UINT64_C(10) * RATE, RATE, now_ns);
+	now_ns += SECOND;
+	assert_true(slowing_wait_ns(&slowing, large, RATE, now_ns) > 8 * SECOND);
+	slowing_forgive(&slowing, large);
+	const uint64_t small = slowing_use(&slowing, SMALL, RATE, now_ns);
+	assert_in_range(slowing_wait_ns(&slowing, small, RATE, now_ns), 3 * MS - 1, 3 * MS + 1);
+	/* It takes nothing back from those who have paid. */
+	slowing_forgive(&slowing, large);
+	assert_int_equal(slowing_wait_ns(&slowing, small, RATE, now_ns + 3 * MS + 1), 0);
+	slowing_fini(&slowing);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +246,7 @@ int main(void)
 		cmocka_unit_test(a_stream_that_is_too_fast_goes_on_evenly),
 		cmocka_unit_test(merges_that_take_longer_than_was_thought_stop_nobody),
 		cmocka_unit_test(each_waits_for_what_was_written_until_then),
+		cmocka_unit_test(what_a_writer_no_longer_waits_for_is_no_others_to_wait_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
