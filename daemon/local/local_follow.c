@@ -6,6 +6,7 @@
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/system/clock.h"
 
+#include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <time.h>
@@ -151,6 +152,21 @@ static void set_visible(struct local_state *state, uint64_t sequence)
 	atomic_store_explicit(&state->applied, sequence, memory_order_release);
 }
 
+/* Goes to the first file of the log that a snapshot needs. What stands before it, its tables have. */
+static enum status begin_log(struct local_state *state, const struct snapshot *now,
+	struct error *err)
+{
+	const uint64_t first = now->log_first_file == 0 ? 1 : now->log_first_file;
+	const enum status status = redo_follow_begin(&state->log, first, err);
+	if (status == STATUS_OK && state->log.next_sequence > now->written + 1) {
+		return error_set(err, STATUS_CORRUPT,
+			"log: file %" PRIu64 " begins at frame %" PRIu64
+			", the last in files of tables is %" PRIu64,
+			first, state->log.next_sequence, now->written);
+	}
+	return status;
+}
+
 /* Applies what the page says, up to a frame; false: it has to go on later. */
 static enum status apply(struct local_state *state, const struct visible *page, uint64_t sequence,
 	uint64_t until_ns, struct error *err)
@@ -160,8 +176,7 @@ static enum status apply(struct local_state *state, const struct visible *page, 
 	grace_enter();
 	const struct snapshot *now = atomic_load(&state->store->current);
 	if (state->log.file == 0) {
-		status = redo_follow_begin(&state->log,
-			now->log_first_file == 0 ? 1 : now->log_first_file, err);
+		status = begin_log(state, now, err);
 	}
 	if (status == STATUS_OK) {
 		status = local_log_apply(state, now, &reach, until_ns, err);
@@ -209,7 +224,7 @@ static enum status adopt(struct local_state *state, const struct visible *page, 
 	}
 	if (state->log.file != 0 && state->log.file < next->log_first_file) {
 		/* All of it is in the tables. Whoever closes a removed file last frees its blocks, which takes 20 ms for 100 MB:
-		 * now the daemon has not removed it yet, and no frame waits. */
+		 * rather now than when a write comes. */
 		redo_follow_end(&state->log);
 	}
 	state->page.current = page->current;
