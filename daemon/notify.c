@@ -26,7 +26,7 @@ static uint64_t number_of(const char *name)
 	return *end == '\0' ? number : 0;
 }
 
-/* Nobody waits for the datagram, and one that is lost is told of by the service manager: the start, or the stop, takes
+/* Nobody answers the datagram, and one that is lost is told of by the service manager: the start, or the stop, takes
  * too long, or the watchdog ends the daemon. */
 static void tell(const char *state)
 {

@@ -12,7 +12,7 @@
 #   format       clang-format agrees with every C file
 #   gcc          build with warnings as errors; the rules of the tree, unit tests, inputs of the fuzzers
 #   integration  all integration tests, of the same build
-#   clang        build with clang and without OpenSSL, unit tests
+#   clang        build with clang and without OpenSSL and libmicrohttpd, unit tests
 #   asan         AddressSanitizer, LeakSanitizer and UBSan: unit tests, a sixth of the integration cases
 #   tsan         ThreadSanitizer: the tests that start threads, of integration a sixth of the cases
 #   tidy         clang-tidy over every C file; its analyzer deep where something changed

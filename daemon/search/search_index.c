@@ -182,10 +182,10 @@ static uint64_t next_number(const struct tour *tour)
 	return (uint64_t)last->first + last->balls->rows;
 }
 
-/* Whether there is room for one part more, and numbers of 32 bits suffice for it. */
-static bool has_room(const struct tour *tour, const struct balls *more)
+/* Whether there is room for one part more beside `kept` places for others, and numbers of 32 bits suffice for it. */
+static bool has_room(const struct tour *tour, const struct balls *more, size_t kept)
 {
-	return tour->part_count < 1 + BALLS_BESIDE_MAX &&
+	return tour->part_count + kept < 1 + BALLS_BESIDE_MAX &&
 	       next_number(tour) + more->rows <= UINT32_MAX;
 }
 
@@ -203,7 +203,8 @@ static void choose_file(struct search *search, struct tour *tour, size_t level, 
 		.balls = &of->balls,
 		.first_of_files = rows_first_of(&search->rows, level, file),
 	};
-	if (is_on_axes(tour, of->axes, &of->balls) && has_room(tour, &of->balls)) {
+	if (is_on_axes(tour, of->axes, &of->balls) &&
+		has_room(tour, &of->balls, WRITTEN_IMAGES_MAX)) {
 		add_part(tour, part);
 	} else if (tour->other_count < OTHERS_MAX) {
 		tour->others[tour->other_count++] = part;
@@ -240,7 +241,8 @@ static void choose_images(struct search *search, struct tour *tour)
 	const struct written_images *images = images_of(search);
 	for (size_t i = 0; images != NULL && i < images->count; i++) {
 		const struct written_image *image = images->images[i];
-		if (is_on_axes(tour, image->axes, &image->balls) && has_room(tour, &image->balls) &&
+		if (is_on_axes(tour, image->axes, &image->balls) &&
+			has_room(tour, &image->balls, 0) &&
 			image->visible <= search->options.place->visible &&
 			memtable_stream_skip(rows_stream(&search->rows), image->generation,
 				image->from, image->end) &&

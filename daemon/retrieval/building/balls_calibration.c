@@ -76,6 +76,7 @@ static enum status search(struct calibration *calibration, size_t k, float facto
 	if (status != STATUS_OK) {
 		return status;
 	}
+	assert(calibration->part_count <= 1 + BALLS_BESIDE_MAX);
 	struct balls_query query = {
 		.query = calibration->query,
 		.metric = calibration->metric,

@@ -28,18 +28,22 @@ enum {
 
 static_assert(CURRENT_OLDEST == (int)SHORT_VERSION, "or nobody needs the short head");
 
-/* The names of those that files of the base have. */
+/* The names of those that files of the base have, of use or not: one may fail at any moment. The admin lock is held, so the table
+ * keeps them. */
 static void write_indexes(struct wire_writer *writer, const struct table *table)
 {
 	const struct level *base = table->levels[0];
+	const struct indexes *indexes = atomic_load(&table->index);
+	const size_t files = indexes == NULL ? 0 : indexes->count;
 	size_t count = 0;
-	for (size_t i = 0; i < base->file_count; i++) {
-		count += table_index_has(table, i);
+	assert(files == 0 || files == base->file_count);
+	for (size_t i = 0; i < files; i++) {
+		count += indexes->of[i] != NULL;
 	}
 	wire_write_array(writer, count);
-	for (size_t i = 0; i < base->file_count; i++) {
+	for (size_t i = 0; i < files; i++) {
 		char name[64];
-		if (table_index_has(table, i)) {
+		if (indexes->of[i] != NULL) {
 			table_index_file_name(name, sizeof name, table, base->files[i].number);
 			wire_write_str(writer, name);
 		}

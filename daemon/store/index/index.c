@@ -111,7 +111,7 @@ static enum status read_head(int fd, const char *path, const struct index_head *
 		.changed = bytes_get_u64(data + 56),
 	};
 	if (out->base_hash != expected->base_hash || out->rows != expected->rows) {
-		return error_set(err, STATUS_CORRUPT, "'%s': it is of another base file", path);
+		return error_set(err, STATUS_CONFLICT, "'%s': it is of another base file", path);
 	}
 	return (uint64_t)about.st_size == INDEX_IMAGE_OFFSET + out->bytes
 		       ? STATUS_OK

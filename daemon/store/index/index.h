@@ -57,8 +57,8 @@ uint64_t index_file_rows(const struct base_file_info *file);
 /* Writes the name of the index file of a base file. */
 void index_file_name(char *out, size_t size, uint64_t table, uint64_t file);
 
-/* Opens and checks the index file in `folder`. Errors: NOT_FOUND  there is none; CORRUPT,
- * UNSUPPORTED  it is of no use; IO, NO_MEMORY. */
+/* Opens and checks the index file in `folder`. Errors: NOT_FOUND  there is none; CORRUPT, UNSUPPORTED  it is of no use;
+ * CONFLICT  it is of another base file; IO, NO_MEMORY. */
 enum status index_open(const char *folder, const struct index_owner *owner, struct index **out,
 	struct error *err);
 /* The same of a file that has another name yet. */

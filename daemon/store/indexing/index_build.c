@@ -279,8 +279,15 @@ static enum status all_begin(struct all *all, const struct index_job *job, struc
 		return error_set(err, STATUS_NO_MEMORY, "index: no memory");
 	}
 	enum status status = STATUS_OK;
+	size_t with_rows = 0;
 	for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+		with_rows += index_file_rows(file_of(job, i)) > 0;
 		status = place_of(job, i, &all->places[i], err);
+	}
+	if (status == STATUS_OK && with_rows > 1 + BALLS_BESIDE_MAX) {
+		return error_set(err, STATUS_TOO_LARGE,
+			"index: the base has %zu files, and a search takes %d together", with_rows,
+			1 + BALLS_BESIDE_MAX);
 	}
 	return status;
 }
@@ -446,11 +453,15 @@ enum status index_calibrate(const struct index_job *job, const struct indexes *i
 	if (status == STATUS_OK) {
 		status = wait_for(job, 0, all.count, err);
 	}
-	if (status == STATUS_OK) {
-		for (size_t i = 0; i < all.count; i++) {
-			all.of[i] = indexes_of(indexes, i);
-			index_hold(all.of[i]);
+	for (size_t i = 0; status == STATUS_OK && i < all.count; i++) {
+		all.of[i] = indexes_alike(indexes, i);
+		index_hold(all.of[i]);
+		if (all.of[i] == NULL && index_file_rows(file_of(job, i)) > 0) {
+			/* It has failed just now: the others number their rows behind those of that file. */
+			status = error_set(err, STATUS_AGAIN, "index: a file has lost its index");
 		}
+	}
+	if (status == STATUS_OK) {
 		list_parts(&all);
 		status = calibrate(&all, false, err);
 	}

@@ -31,7 +31,7 @@ enum status indexer_start(struct store *store, struct indexer **out, struct erro
 void indexer_stop(struct indexer *indexer);
 
 /* A merge has made `table` of `from`: its index is tried when that of `from` would have been, but for one
- * that was put off because of damage, since the files are new. If it has the same base, it gets the index of `from`.
+ * that was put off because of damage, since the files are new. It gets the indexes of the files that both have.
  * The caller holds the admin lock. */
 void indexer_take_over(struct table *table, const struct table *from);
 /* Counts what a merge has kept: the index of the base, level 0, or the image of a delta. */

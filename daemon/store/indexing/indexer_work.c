@@ -32,7 +32,7 @@ static bool open_there(struct indexer *indexer, const struct wish *wish,
 		table_index_owner(wish->table, wish->level, file, wish->release);
 	struct error err = {.text = ""};
 	const enum status status = index_open(job->folder, &owner, out, &err);
-	if (status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED) {
+	if (status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED || status == STATUS_CONFLICT) {
 		tell_renewed(indexer, wish, err.text);
 	}
 	return status == STATUS_OK;
@@ -166,7 +166,7 @@ static void give(struct indexer *indexer, const struct wish *wish, struct indexe
 
 /* Builds the index of a base for the files that lack it. */
 static void mend(struct indexer *indexer, const struct wish *wish, const struct index_job *job,
-	const struct indexes *before)
+	const struct indexes *before, const struct index *lead)
 {
 	struct filling filling;
 	struct error err = {.text = ""};
@@ -178,7 +178,7 @@ static void mend(struct indexer *indexer, const struct wish *wish, const struct 
 			filling.of[i] = indexes_alike(before, i);
 			index_hold(filling.of[i]);
 		}
-		status = fill(indexer, wish, job, indexes_lead(before), &filling, &err);
+		status = fill(indexer, wish, job, lead, &filling, &err);
 	}
 	struct indexes *indexes = status == STATUS_OK ? filling_take(&filling, before) : NULL;
 	if (indexes != NULL) {
@@ -251,12 +251,12 @@ void indexer_work(struct indexer *indexer, const struct wish *wish, const struct
 	}
 	if (wish->level > 0 && lead != NULL) {
 		give_images(indexer, wish, job, lead);
-	} else if (indexer_wants_all(wish->table, indexes)) {
+	} else if (lead == NULL || indexer_wants_all(wish->table, indexes)) {
 		if (indexes != NULL || !open_all(indexer, wish, job)) {
 			build_all(indexer, wish, job);
 		}
 	} else if (table_index_is_partial(wish->table)) {
-		mend(indexer, wish, job, indexes);
+		mend(indexer, wish, job, indexes, lead);
 	} else {
 		calibrate(indexer, wish, job, indexes);
 	}

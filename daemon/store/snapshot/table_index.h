@@ -67,9 +67,8 @@ struct level_indexes {
  * memory. */
 struct indexes *level_join_indexes(const struct level *level, const struct level_indexes *of,
 	size_t count);
-/* Gives a table that nobody sees yet the indexes of the new files of a level, or NULL; those of the others it takes from the
- * table that it was made of: of the base at once, and of a delta only if then none is missing. Takes the reference
- * over. */
+/* Gives a table that nobody sees yet the indexes of the new files of a level, or NULL; those of the other files of a delta
+ * it takes from the table that it was made of, if then none is missing. Takes the reference over. */
 void table_give_indexes(struct table *table, size_t level, const struct table *from,
 	struct indexes *indexes);
 /* Gives a table that nobody sees yet the indexes that another one has for files which both have, where it lacks them. The

@@ -1,4 +1,4 @@
-/* memory.c - reads the limits of memory from the system. */
+/* memory.c - reads the limits of memory from the system, and maps huge pages. */
 #include "daemon/store/system/memory.h"
 
 #include <assert.h>
