@@ -16,6 +16,14 @@
 /* The reader's exit codes. If it ends in any other way, it has not chosen to. */
 enum { READER_OK = 64, READER_REFUSED = 65 };
 
+/* AddressSanitizer's allocator is not made for forks: if another thread was allocating, the reader waits for it for good. So
+ * under it, and nowhere else, a reader that takes so long is begun anew. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { READER_SECONDS = 10, READER_TRIES = 10 };
+#else
+enum { READER_SECONDS = 0 /* as long as it takes */, READER_TRIES = 1 };
+#endif
+
 /* form: what is only read is of it; NULL: it is of today's, and changes are rehearsed. */
 static int read_catalog(const char *path, size_t bytes, const struct catalog_form *form)
 {
@@ -49,6 +57,7 @@ static void run_reader(const char *path, size_t bytes, const struct catalog_form
 		(void)close_range(first, ~0U, 0);
 	}
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)alarm(READER_SECONDS);
 	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) {
 		(void)dup2(null, STDERR_FILENO);
@@ -57,10 +66,9 @@ static void run_reader(const char *path, size_t bytes, const struct catalog_form
 	_exit(read_catalog(path, bytes, form));
 }
 
-/* Lets a child read the catalog. *code: how it ended, READER_OK or READER_REFUSED. Errors: CORRUPT,
- * naming the signal that has ended it; IO. */
-static enum status let_read(const char *path, size_t bytes, const struct catalog_form *form,
-	int *code, struct error *err)
+/* *how: how it ended (waitpid). */
+static enum status let_read_once(const char *path, size_t bytes, const struct catalog_form *form,
+	int *how, struct error *err)
 {
 	const pid_t reader = fork();
 	if (reader < 0) {
@@ -70,12 +78,29 @@ static enum status let_read(const char *path, size_t bytes, const struct catalog
 	if (reader == 0) {
 		run_reader(path, bytes, form);
 	}
-	int how = 0;
-	while (waitpid(reader, &how, 0) < 0) {
+	while (waitpid(reader, how, 0) < 0) {
 		if (errno != EINTR) {
 			return error_set(err, STATUS_IO, "catalog: wait for its reader: %s",
 				strerror(errno));
 		}
+	}
+	return STATUS_OK;
+}
+
+/* Lets a child read the catalog. *code: how it ended, READER_OK or READER_REFUSED. Errors: CORRUPT,
+ * naming the signal that has ended it; IO. */
+static enum status let_read(const char *path, size_t bytes, const struct catalog_form *form,
+	int *code, struct error *err)
+{
+	int how = 0;
+	enum status status = let_read_once(path, bytes, form, &how, err);
+	for (unsigned tries = 1; tries < READER_TRIES && status == STATUS_OK && WIFSIGNALED(how) &&
+				 WTERMSIG(how) == SIGALRM;
+		tries++) {
+		status = let_read_once(path, bytes, form, &how, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
 	}
 	*code = WIFEXITED(how) ? WEXITSTATUS(how) : 0;
 	if (*code == READER_OK || *code == READER_REFUSED) {
