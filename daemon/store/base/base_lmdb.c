@@ -181,7 +181,7 @@ enum status lmdb_file_open(const char *path, struct lmdb_file **out, struct erro
 	if (file == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "open '%s'", path);
 	}
-	const int fd = file_open(path, O_RDONLY, 0);
+	const int fd = file_open(path, O_RDONLY | O_NONBLOCK, 0);
 	enum status status = fd < 0 || fstat(fd, &about) != 0
 				     ? error_set(err, status_of_errno(errno), "open '%s': %s", path,
 					       file_reason(errno))

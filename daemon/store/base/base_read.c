@@ -42,7 +42,7 @@ static void announce_file(int fd, const struct base_file_info *info)
 
 enum status base_file_check(const char *path, const struct base_file_info *info, struct error *err)
 {
-	const int fd = file_open(path, O_RDONLY, 0);
+	const int fd = file_open(path, O_RDONLY | O_NONBLOCK, 0);
 	struct stat about;
 	if (fd < 0 || fstat(fd, &about) != 0) {
 		const int number = errno;
@@ -285,7 +285,7 @@ static void announce_files(const struct base_set *set, const char *folder,
 	char path[PATH_MAX];
 	for (size_t i = 0; set->file_count > 1 && i < set->file_count; i++) {
 		const int fd = path_of(set, folder, &infos[i], path, NULL) == STATUS_OK
-				       ? file_open(path, O_RDONLY, 0)
+				       ? file_open(path, O_RDONLY | O_NONBLOCK, 0)
 				       : -1;
 		if (fd >= 0) {
 			announce_file(fd, &infos[i]);

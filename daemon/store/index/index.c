@@ -187,7 +187,7 @@ uint64_t index_inode(const char *folder, const struct index_owner *owner)
 	if (path_of(folder, owner, path, NULL) != STATUS_OK) {
 		return 0;
 	}
-	const int fd = file_open(path, O_RDONLY, 0);
+	const int fd = file_open(path, O_RDONLY | O_NONBLOCK, 0);
 	const uint64_t inode = fd < 0 ? 0 : inode_of(fd);
 	if (fd >= 0) {
 		(void)close(fd);
@@ -198,7 +198,7 @@ uint64_t index_inode(const char *folder, const struct index_owner *owner)
 enum status index_open_at(const char *path, const struct index_owner *owner, struct index **out,
 	struct error *err)
 {
-	const int fd = file_open(path, O_RDONLY, 0);
+	const int fd = file_open(path, O_RDONLY | O_NONBLOCK, 0);
 	if (fd < 0) {
 		return error_set(err, status_of_errno(errno), "open '%s': %s", path,
 			file_reason(errno));

@@ -3,10 +3,13 @@
 #include "daemon/local/local_release.h"
 #include "tests/unit/local/local_fixture.h"
 
+#include <glob.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -296,6 +299,30 @@ static void expect_no_open(struct pair *pair, const struct local_options *option
 	pair->local = NULL;
 }
 
+/* Whoever opens a pipe waits for who writes into it. */
+static void a_pipe_in_the_place_of_a_file_does_not_hold_the_opening(void **state)
+{
+	struct pair *pair = *state;
+	glob_t found;
+	char pattern[PATH_MAX];
+	(void)pair_put_both(pair, 0, 50, 1);
+	pair_merge(pair);
+	pair_close_store(pair);
+	(void)snprintf(pattern, sizeof pattern, "%s/releases/1/base-1-*.mdb", pair->world->folder);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		assert_int_equal(unlink(found.gl_pathv[i]), 0);
+		assert_int_equal(mkfifo(found.gl_pathv[i], 0600), 0);
+	}
+	globfree(&found);
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	world_arg_str(pair->world, "table", "a");
+	pair_request(pair, "table.show");
+	assert_true(pair_ask(pair).len > 0);
+	pair_close(pair);
+	pair_open_store(pair);
+}
+
 static void a_folder_that_cannot_be_trusted_is_refused(void **state)
 {
 	struct pair *pair = *state;
@@ -323,6 +350,7 @@ int main(void)
 		cmocka_unit_test(calls_are_counted_by_method_and_keys_by_table),
 		cmocka_unit_test(refused_memory_is_told),
 		cmocka_unit_test(a_reader_changes_nothing_in_the_folder),
+		cmocka_unit_test(a_pipe_in_the_place_of_a_file_does_not_hold_the_opening),
 		cmocka_unit_test(a_folder_that_cannot_be_trusted_is_refused),
 	};
 	return fixture_run(tests, sizeof tests / sizeof tests[0], pair_setup, pair_teardown);
