@@ -209,7 +209,9 @@ static enum status check_lag(struct local_handle *handle, struct error *err)
 		return STATUS_OK;
 	}
 	if (handle->lag.lag_ms == LOCAL_LAG_UNKNOWN) {
-		return error_set(err, STATUS_BUSY, "nobody says how far the reader is behind");
+		return error_set(err, STATUS_BUSY, "nobody says how far the reader is behind%s",
+			atomic_load(&state->is_full) ? ": memory_max is reached, until a merge"
+						     : "");
 	}
 	return error_set(err, STATUS_BUSY, "reader is %" PRId64 ".%" PRId64 " s behind%s",
 		handle->lag.lag_ms / 1000, handle->lag.lag_ms % 1000 / 100,

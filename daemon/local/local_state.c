@@ -148,7 +148,9 @@ static enum status open_all(struct local_state *state, struct error *err)
 			"'%s': its files were replaced faster than they could be opened",
 			state->store->folder);
 	}
-	atomic_store(&state->caught_up_ns, clock_monotonic_ns());
+	if (!atomic_load(&state->is_full)) {
+		atomic_store(&state->caught_up_ns, clock_monotonic_ns());
+	}
 	if (status == STATUS_OK) {
 		status = local_inspect_start(state, err);
 	}
@@ -272,6 +274,9 @@ int64_t local_state_lag(const struct local_state *state, bool *is_alive)
 	}
 	int64_t lag_ms = *is_alive ? 0 : age_of(&page, now_ns);
 	if ((sequence < page.visible || atomic_load(&state->is_behind)) && now_ns > caught_up_ns) {
+		if (caught_up_ns == 0) {
+			return LOCAL_LAG_UNKNOWN; /* memory was full at the opening: what it lacks may be old */
+		}
 		const int64_t behind_ms = (int64_t)((now_ns - caught_up_ns) / 1000000);
 		lag_ms = behind_ms > lag_ms ? behind_ms : lag_ms;
 	}

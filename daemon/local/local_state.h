@@ -71,7 +71,7 @@ struct local_state {
 	/* The newest write that a call which begins now sees; any thread. store->visible may be ahead of it for a moment,
 	 * while the snapshot that goes with it is not published yet. */
 	_Atomic uint64_t applied;
-	_Atomic uint64_t caught_up_ns; /* when it last had all that was visible; any thread */
+	_Atomic uint64_t caught_up_ns; /* when it last had all visible; 0: never; any thread */
 	atomic_bool is_full;           /* any thread, as the next */
 	/* `current`, or a start of the daemon, says something that is not taken over yet. */
 	atomic_bool is_behind;

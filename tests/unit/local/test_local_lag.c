@@ -250,6 +250,32 @@ static void an_opening_ends_when_its_time_is_over(void **state)
 
 /* ---- memory_max ---- */
 
+/* What it lacks was acknowledged nobody knows how long ago. */
+static void a_reader_that_was_opened_with_too_little_memory_does_not_say_that_it_is_fresh(
+	void **state)
+{
+	struct pair *pair = *state;
+	struct local_stats stats;
+	const struct local_options options = {.memory_max = FEW_BYTES};
+	for (uint32_t i = 0; i < 5; i++) {
+		(void)pair_put_both(pair, (uint64_t)i * MUCH_ROWS, MUCH_ROWS, (float)i);
+	}
+	pair_open_as(pair, &options);
+	local_stats(pair->local, &stats);
+	assert_true(stats.is_full);
+	assert_true(stats.sequence < 5);
+	assert_int_equal(stats.lag_ms, LOCAL_LAG_UNKNOWN);
+	pair_merge(pair);
+	pair_await(pair, 5);
+	pair_await_current(pair);
+	struct wait wait = {0};
+	while (stats.lag_ms == LOCAL_LAG_UNKNOWN) {
+		wait_a_moment(&wait);
+		local_stats(pair->local, &stats);
+	}
+	pair_expect_rows(pair, 0, 5 * MUCH_ROWS);
+}
+
 static void where_memory_is_bounded_writes_are_followed_up_to_it(void **state)
 {
 	struct pair *pair = *state;
@@ -366,6 +392,8 @@ int main(void)
 		cmocka_unit_test(who_waits_may_call_it_off),
 		cmocka_unit_test(an_opening_may_be_called_off),
 		cmocka_unit_test(an_opening_ends_when_its_time_is_over),
+		cmocka_unit_test(
+			a_reader_that_was_opened_with_too_little_memory_does_not_say_that_it_is_fresh),
 		cmocka_unit_test(where_memory_is_bounded_writes_are_followed_up_to_it),
 		cmocka_unit_test(a_file_that_is_cut_is_damage_and_not_the_end),
 		cmocka_unit_test(a_child_of_a_fork_opens_the_folder_anew),
