@@ -261,7 +261,7 @@ void memtable_prefetch_version(const struct memtable *memtable, uint64_t hash)
 	}
 }
 
-static struct generation *pin(struct generation *generation)
+static void pin(struct generation *generation)
 {
 	if (generation != NULL) {
 		/* Its memory is there: it goes a grace period after it was taken out of sight. */
@@ -270,22 +270,28 @@ static struct generation *pin(struct generation *generation)
 		assert(before > 0);
 		(void)before;
 	}
-	return generation;
+}
+
+void memtable_see(const struct memtable *memtable, struct memtable *out)
+{
+	/* The order matters: see memtable_find. */
+	struct generation *active = active_of(memtable);
+	struct generation *frozen = frozen_of(memtable);
+	*out = (struct memtable){.refs = 0};
+	atomic_init(&out->active, active);
+	atomic_init(&out->frozen, frozen == active ? NULL : frozen);
 }
 
 void memtable_pin(const struct memtable *memtable, struct memtable *out)
 {
 	assert(grace_is_inside());
-	/* The order matters: see memtable_find. */
-	struct generation *active = active_of(memtable);
-	struct generation *frozen = frozen_of(memtable);
+	memtable_see(memtable, out);
 	struct written_images *images =
 		atomic_load_explicit(&memtable->images, memory_order_acquire);
-	*out = (struct memtable){.refs = 0};
 	written_images_hold(images);
 	atomic_init(&out->images, images);
-	atomic_init(&out->active, pin(active));
-	atomic_init(&out->frozen, frozen == active ? NULL : pin(frozen));
+	pin(active_of(out));
+	pin(frozen_of(out));
 }
 
 void memtable_unpin(struct memtable *pinned)

@@ -11,6 +11,10 @@
 
 struct memtable;
 
+/* Makes `out` a memtable of the generations that there are now, for a caller who stays inside (grace.h) and asks more than
+ * once: a merge may take one out of the memtable meanwhile. Nothing is counted. */
+void memtable_see(const struct memtable *memtable, struct memtable *out);
+
 /* Counts the caller in both generations of a memtable, and in its images, and makes `out` a memtable of just these. The
  * caller is inside (grace.h), and has taken `visible` before. */
 void memtable_pin(const struct memtable *memtable, struct memtable *out);

@@ -4,6 +4,7 @@
 
 #include "daemon/store/base/base.h"
 #include "daemon/store/memtable/generation.h"
+#include "daemon/store/memtable/memtable_pin.h"
 #include "daemon/store/snapshot/level.h"
 
 #include <assert.h>
@@ -170,13 +171,13 @@ enum status rows_ask(const struct rows *rows, uint64_t id, const struct row_plac
 	} else {
 		return STATUS_CORRUPT;
 	}
-	memtable_prefetch_slot(table->memtable, out->hash);
+	memtable_prefetch_slot(&rows->memtable, out->hash);
 	return STATUS_OK;
 }
 
 void rows_ask_entry(const struct rows *rows, const struct rows_asked *asked)
 {
-	memtable_prefetch_entry(rows->table->memtable, asked->hash);
+	memtable_prefetch_entry(&rows->memtable, asked->hash);
 	if (asked->id >= rows_first_base_id) {
 		table_prefetch_above(rows->table, asked->level, asked->hash);
 	}
@@ -184,7 +185,7 @@ void rows_ask_entry(const struct rows *rows, const struct rows_asked *asked)
 
 void rows_ask_version(const struct rows *rows, const struct rows_asked *asked)
 {
-	memtable_prefetch_version(rows->table->memtable, asked->hash);
+	memtable_prefetch_version(&rows->memtable, asked->hash);
 }
 
 bool rows_answer(const struct rows *rows, const struct rows_asked *asked)
@@ -193,7 +194,7 @@ bool rows_answer(const struct rows *rows, const struct rows_asked *asked)
 	if (asked->id < rows_first_base_id) {
 		return memtable_stream_is_behind(&rows->stream, entry_of(asked->id));
 	}
-	return memtable_get(table->memtable, rows->visible, asked->hash, asked->key, asked->len) !=
+	return memtable_get(&rows->memtable, rows->visible, asked->hash, asked->key, asked->len) !=
 		       NULL ||
 	       table_is_above(table, asked->level, asked->hash, asked->key, asked->len);
 }
@@ -263,7 +264,7 @@ struct memtable_stream *rows_stream(struct rows *rows)
 {
 	assert(rows->table->spec.index != INDEX_NONE);
 	if (!rows->is_streaming && rows->part < MEMTABLE_BUCKETS) {
-		memtable_stream_begin(rows->table->memtable, rows->visible, &rows->stream);
+		memtable_stream_begin(&rows->memtable, rows->visible, &rows->stream);
 		rows->is_streaming = true;
 	}
 	return &rows->stream;
@@ -275,8 +276,7 @@ static enum status get_news(struct rows *rows)
 	rows->news.count = 0;
 	rows->news_at = 0;
 	if (rows->table->spec.index == INDEX_NONE) {
-		return memtable_gather(rows->table->memtable, rows->part++, rows->visible,
-			&rows->news);
+		return memtable_gather(&rows->memtable, rows->part++, rows->visible, &rows->news);
 	}
 	rows->news.count =
 		memtable_stream_next(rows_stream(rows), rows->news.rows, rows->news.capacity);
@@ -406,7 +406,8 @@ enum status rows_begin(struct rows *rows, const struct table *table, uint64_t vi
 	if (status != STATUS_OK) {
 		return status;
 	}
-	if (memtable_is_empty(table->memtable)) {
+	memtable_see(table->memtable, &rows->memtable);
+	if (memtable_is_empty(&rows->memtable)) {
 		rows->part = MEMTABLE_BUCKETS;
 		return STATUS_OK;
 	}

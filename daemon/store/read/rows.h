@@ -51,7 +51,10 @@ struct rows_segment {
 struct rows {
 	const struct table *table; /* borrowed */
 	uint64_t visible;
-	uint32_t rows_max;             /* of a block */
+	uint32_t rows_max; /* of a block */
+	/* That of the table as it was at the beginning. A merge takes what it has written out of the table's own, and a row
+	 * that came from there must not come again from the files. */
+	struct memtable memtable;
 	uint32_t part;                 /* of the memtable: the next one to gather */
 	struct memtable_stream stream; /* of a table with an index: instead of parts */
 	bool is_streaming;             /* it is begun */
@@ -122,7 +125,7 @@ void rows_prefetch_key(const struct rows *rows, uint64_t id);
  * for all of them. */
 static inline bool rows_are_followed(const struct rows *rows)
 {
-	return rows->table->level_count > 1 || !memtable_is_empty(rows->table->memtable);
+	return rows->table->level_count > 1 || !memtable_is_empty(&rows->memtable);
 }
 
 /* The same of this row, wherever it is. */

@@ -1,6 +1,7 @@
 /* test_rows.c - a walk brings what the memtable and the base files hold, under ids that lead
  * back. */
 #include "daemon/store/base/segment_build.h"
+#include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/read/rows.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/reader.h"
@@ -360,6 +361,36 @@ static void keys_are_compared_wherever_they_stand(void **state)
 	snapshot_end(scratch->store);
 }
 
+/* A merge has swapped its files in, and takes what it has written out of the memtable, while somebody walks who has had
+ * these rows from there. */
+static void what_came_from_the_memtable_does_not_come_again_from_files(void **state)
+{
+	struct scratch *scratch = *state;
+	struct rows rows;
+	scratch_sealed(scratch, "r1", 0, ROWS, 1);
+	write_keys(scratch, 300, 310, 2);
+	const struct table *table = scratch_table(scratch, "t");
+	const uint64_t visible = store_visible(scratch->store);
+	assert_int_equal(rows_begin(&rows, table, visible, ROWS), STATUS_OK);
+	next(&rows);
+	assert_int_equal(rows.block.count, 10);
+	assert_true(memtable_freeze(table->memtable, visible));
+	struct generation *taken = memtable_take_frozen(table->memtable);
+	uint32_t superseded = 0;
+	for (next(&rows); rows.block.count > 0; next(&rows)) {
+		for (uint32_t i = 0; i < rows.block.count; i++) {
+			struct frame_row row;
+			const uint64_t id = row_block_id(&rows.block, i);
+			assert_int_equal(rows_get(&rows, id, &row), STATUS_OK);
+			superseded += rows_is_superseded(&rows, id, row.key, row.key_len);
+		}
+	}
+	assert_int_equal(superseded, 10);
+	rows_end(&rows);
+	snapshot_end(scratch->store);
+	generation_free(taken);
+}
+
 /* ---- what goes wrong ---- */
 
 static void a_damaged_segment_ends_the_walk(void **state)
@@ -430,6 +461,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_table_without_base_files_has_rows_all_the_same,
 			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(keys_are_compared_wherever_they_stand,
+			scratch_setup_small_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_came_from_the_memtable_does_not_come_again_from_files,
 			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_segment_ends_the_walk,
 			scratch_setup_small_store, scratch_teardown),
