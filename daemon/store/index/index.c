@@ -8,6 +8,7 @@
 #include "daemon/store/system/bytes.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/mapfault.h"
+#include "daemon/store/system/refs.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -237,10 +238,7 @@ enum status index_open(const char *folder, const struct index_owner *owner, stru
 void index_hold(struct index *index)
 {
 	if (index != NULL) {
-		const unsigned before =
-			atomic_fetch_add_explicit(&index->refs, 1, memory_order_relaxed);
-		assert(before > 0);
-		(void)before;
+		refs_hold(&index->refs);
 	}
 }
 
@@ -288,12 +286,7 @@ enum status index_rewrite(const struct index *index, const char *path, const flo
 
 void index_close(struct index *index)
 {
-	if (index == NULL) {
-		return;
-	}
-	const unsigned before = atomic_fetch_sub_explicit(&index->refs, 1, memory_order_acq_rel);
-	assert(before > 0);
-	if (before > 1) {
+	if (index == NULL || !refs_drop(&index->refs)) {
 		return;
 	}
 	mapfault_forget(index->watch);

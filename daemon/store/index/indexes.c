@@ -1,6 +1,8 @@
 /* indexes.c - holds the indexes of a level's files, and tells which axes most of them have. */
 #include "daemon/store/index/indexes.h"
 
+#include "daemon/store/system/refs.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,21 +52,13 @@ struct indexes *indexes_new(struct index *const *of, size_t count, const struct 
 void indexes_hold(struct indexes *indexes)
 {
 	if (indexes != NULL) {
-		const unsigned before =
-			atomic_fetch_add_explicit(&indexes->refs, 1, memory_order_relaxed);
-		assert(before > 0);
-		(void)before;
+		refs_hold(&indexes->refs);
 	}
 }
 
 void indexes_close(struct indexes *indexes)
 {
-	if (indexes == NULL) {
-		return;
-	}
-	const unsigned before = atomic_fetch_sub_explicit(&indexes->refs, 1, memory_order_acq_rel);
-	assert(before > 0);
-	if (before > 1) {
+	if (indexes == NULL || !refs_drop(&indexes->refs)) {
 		return;
 	}
 	for (size_t i = 0; i < indexes->count; i++) {

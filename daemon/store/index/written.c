@@ -1,6 +1,8 @@
 /* written.c - memory of the images of what was written, and who holds it. */
 #include "daemon/store/index/written.h"
 
+#include "daemon/store/system/refs.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -41,7 +43,7 @@ enum status written_image_make_room(struct written_image *image, size_t bytes)
 
 void written_image_drop(struct written_image *image)
 {
-	if (image == NULL || atomic_fetch_sub_explicit(&image->refs, 1, memory_order_acq_rel) > 1) {
+	if (image == NULL || !refs_drop(&image->refs)) {
 		return;
 	}
 	atomic_fetch_sub_explicit(image->counted, image->bytes, memory_order_relaxed);
@@ -59,7 +61,7 @@ struct written_images *written_images_new(struct written_image *const *images, s
 	atomic_init(&all->refs, 1);
 	all->count = count;
 	for (size_t i = 0; i < count; i++) {
-		atomic_fetch_add_explicit(&images[i]->refs, 1, memory_order_relaxed);
+		refs_hold(&images[i]->refs);
 		all->images[i] = images[i];
 	}
 	return all;
@@ -68,17 +70,13 @@ struct written_images *written_images_new(struct written_image *const *images, s
 void written_images_hold(struct written_images *images)
 {
 	if (images != NULL) {
-		const unsigned before =
-			atomic_fetch_add_explicit(&images->refs, 1, memory_order_relaxed);
-		assert(before > 0);
-		(void)before;
+		refs_hold(&images->refs);
 	}
 }
 
 void written_images_drop(struct written_images *images)
 {
-	if (images == NULL ||
-		atomic_fetch_sub_explicit(&images->refs, 1, memory_order_acq_rel) > 1) {
+	if (images == NULL || !refs_drop(&images->refs)) {
 		return;
 	}
 	for (size_t i = 0; i < images->count; i++) {

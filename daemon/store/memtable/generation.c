@@ -1,6 +1,7 @@
 /* generation.c - adds entries and versions to one generation of a memtable. */
 #include "daemon/store/memtable/generation.h"
 #include "daemon/store/memtable/memtable_merge.h"
+#include "daemon/store/system/refs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -130,10 +131,7 @@ void generation_free(struct generation *generation)
 
 void generation_drop(struct generation *generation)
 {
-	const unsigned before =
-		atomic_fetch_sub_explicit(&generation->refs, 1, memory_order_acq_rel);
-	assert(before > 0);
-	if (before == 1) {
+	if (refs_drop(&generation->refs)) {
 		/* The memtable's reference went before this, in generation_free. */
 		take_off(&generation->usage->pinned_bytes, generation->bytes);
 		arena_fini(&generation->arena);

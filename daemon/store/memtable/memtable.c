@@ -7,6 +7,7 @@
 #include "daemon/store/memtable/generation.h"
 #include "daemon/store/memtable/memtable_pin.h"
 #include "daemon/store/system/grace.h"
+#include "daemon/store/system/refs.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -265,10 +266,7 @@ static void pin(struct generation *generation)
 {
 	if (generation != NULL) {
 		/* Its memory is there: it goes a grace period after it was taken out of sight. */
-		const unsigned before =
-			atomic_fetch_add_explicit(&generation->refs, 1, memory_order_relaxed);
-		assert(before > 0);
-		(void)before;
+		refs_hold(&generation->refs);
 	}
 }
 

@@ -111,11 +111,6 @@ bool table_index_is_partial(const struct table *table)
 	return lacks;
 }
 
-bool table_index_has(const struct table *table, size_t file)
-{
-	return indexes_of(index_of(table), file) != NULL;
-}
-
 void table_index_file_name(char *out, size_t size, const struct table *table, uint64_t file)
 {
 	index_file_name(out, size, table->number, file);

@@ -75,10 +75,6 @@ void table_give_indexes(struct table *table, size_t level, const struct table *f
  * admin lock is held. */
 void table_share_indexes(struct table *table, const struct table *from);
 
-/* Whether a file of the base has an index that is of use. The caller holds the table, and is inside or the only one who
- * changes its index. */
-bool table_index_has(const struct table *table, size_t file);
-
 /* Writes the name of the index file of a file of this number. */
 void table_index_file_name(char *out, size_t size, const struct table *table, uint64_t file);
 

@@ -388,17 +388,24 @@ static void a_delta_keeps_the_images_of_the_ranges_that_it_has(void **state)
 
 /* ---- files that were cut otherwise ---- */
 
-/* A base of an older build has smaller files: neighbours become one when they are taken in. */
-static void ranges_that_were_cut_smaller_become_one(void **state)
+/* A base that was cut into so many ranges, in a store that cuts into others, with a delta for all of them. */
+static struct search_model *begin_cut_otherwise(struct scratch *scratch, uint64_t was, uint64_t is)
 {
-	struct scratch *scratch = *state;
 	struct search_model *model = search_model_begin(scratch);
-	assert_int_equal(whole_base(scratch).count, RANGES);
-	scratch->sizes.range_rows = SEARCH_LOADED / HALVES;
+	assert_int_equal(whole_base(scratch).count, was);
+	scratch->sizes.range_rows = SEARCH_LOADED / is;
 	scratch_reopen(scratch);
 	search_await_index(scratch);
 	search_change(scratch, model, SEARCH_PUT_ROWS, 0, SEARCH_KEYS);
 	merge(scratch);
+	return model;
+}
+
+/* A base of an older build has smaller files: neighbours become one when they are taken in. */
+static void ranges_that_were_cut_smaller_become_one(void **state)
+{
+	struct scratch *scratch = *state;
+	struct search_model *model = begin_cut_otherwise(scratch, RANGES, HALVES);
 	(void)take_one_in(scratch);
 	assert_int_equal(whole_base(scratch).count, RANGES / 2 + 1);
 	search_expect(scratch, model);
@@ -412,13 +419,7 @@ static void ranges_that_were_cut_smaller_become_one(void **state)
 static void a_range_that_has_grown_is_cut(void **state)
 {
 	struct scratch *scratch = *state;
-	struct search_model *model = search_model_begin(scratch);
-	assert_int_equal(whole_base(scratch).count, HALVES);
-	scratch->sizes.range_rows = SEARCH_LOADED / RANGES;
-	scratch_reopen(scratch);
-	search_await_index(scratch);
-	search_change(scratch, model, SEARCH_PUT_ROWS, 0, SEARCH_KEYS);
-	merge(scratch);
+	struct search_model *model = begin_cut_otherwise(scratch, HALVES, RANGES);
 	const struct base before = whole_base(scratch);
 	(void)take_one_in(scratch);
 	const struct base after = whole_base(scratch);
